@@ -1,0 +1,165 @@
+// What the center keeps, as acts of its domain. Each act is atomic and can be retried after an unknown
+// outcome; acts on one account happen in the order in which they were asked for, and none spans two.
+// An engine promises: when an act's promise resolves, its effect is durable (fsynced).
+
+/** A live login of an account. Tokens are honoured only while the account's record names their jti. */
+export interface SessionRecord {
+  jti: string;
+  /** Issued at a resume, not yet used; its first use makes it the jti. */
+  nextJti: string | null;
+  /** Fingerprint of the peer's key (the token's cnf.kid). */
+  key: string;
+  expiresAtMs: number;
+}
+
+export interface AccountRecord {
+  id: number;
+  name: string;
+  /** bcrypt */
+  passwordHash: string;
+  createdAtMs: number;
+  /** The count of logins. */
+  generation: number;
+  session: SessionRecord | null;
+  /** Set while banned; Infinity is a ban without end. */
+  bannedUntilMs: number | null;
+  banReason: string;
+  /** closing: deletion was asked for, the mailbox drains; mail is refused. removed: only the name is left, reserved. */
+  state: 'open' | 'closing' | 'removed';
+}
+
+/** Up to where a mailbox got: of this sender's outbox, the highest number placed and the highest stored. */
+export interface Mark {
+  sender: number;
+  outbox: Uint8Array;
+  accepted: number;
+  stored: number;
+}
+
+/** A run of a mailbox: whole frames (length and Frame{deliver}), positions first to last in order, some missing. */
+export interface MailboxRun {
+  first: number;
+  last: number;
+  /** How many frames. */
+  count: number;
+  frames: Uint8Array;
+}
+
+export interface AppendRun extends MailboxRun {
+  /** Marks of all senders in the run, and of messages since the last run that skipped the disk. */
+  marks: Mark[];
+  /** Positions below this may be given out before the next append. */
+  reservedTo: number;
+}
+
+export interface MailboxState {
+  generation: number;
+  /** All up to here are stored by the peer and gone. */
+  ackedTo: number;
+  /** The next free position: never given out before, by any earlier run of the center. */
+  next: number;
+  reservedTo: number;
+  /** Accounts that this one has blocked. */
+  blocks: number[];
+  count: number;
+  bytes: number;
+  senders: { sender: number; count: number; bytes: number }[];
+}
+
+export type InviteRecord = { code: string; createdAtMs: number; expiresAtMs: number; usesLeft: number };
+export type LockoutRecord = { key: string; untilMs: number };
+
+/** Thrown by any act where the engine cannot do it now; nothing has changed. */
+export class StoreError extends Error {
+  /** full: no room. failed: a write failed. closed: the engine has stopped (after a failed fsync it stops for good). */
+  readonly reason: 'full' | 'failed' | 'closed';
+  constructor(reason: 'full' | 'failed' | 'closed', text: string) {
+    super(text);
+    this.name = 'StoreError';
+    this.reason = reason;
+  }
+}
+
+export interface Store {
+  // --- accounts ---
+  /** `created` again for the same id and name. With an invite, one use of it is spent in the same act. */
+  createAccount(account: {
+    id: number;
+    name: string;
+    passwordHash: string;
+    createdAtMs: number;
+    invite?: string;
+  }): Promise<'created' | 'taken' | 'bad_invite'>;
+  account(id: number): Promise<AccountRecord | null>;
+  /** Without regard to case. */
+  accountNamed(name: string): Promise<AccountRecord | null>;
+  /** In the order of folded names, after this one; at most limit. Only open accounts unless all. */
+  accounts(page: { after: string; limit: number; all?: boolean }): Promise<AccountRecord[]>;
+  /** A login: the generation rises by one, all earlier sessions end. Retried with the same jti: the same generation. */
+  claimSession(
+    id: number,
+    expectedGeneration: number,
+    session: SessionRecord,
+  ): Promise<{ generation: number } | 'conflict' | 'gone'>;
+  /** A resume with jti (the current one, or the next, which becomes current); issues nextJti. `revoked` if the record names it no longer. */
+  renewSession(
+    id: number,
+    jti: string,
+    nextJti: string,
+    expiresAtMs: number,
+  ): Promise<{ account: AccountRecord } | 'revoked'>;
+  /** Ends that session if it is the live one (jti may be either of its two); null ends any. */
+  endSession(id: number, jti: string | null): Promise<void>;
+  /** Ends every session, then, if given, begins this one (as claimSession does). */
+  setPassword(
+    id: number,
+    passwordHash: string,
+    session: SessionRecord | null,
+  ): Promise<{ generation: number } | 'gone'>;
+  /** Ends every session where untilMs is not null. */
+  setBan(id: number, untilMs: number | null, reason: string): Promise<'done' | 'gone'>;
+  setState(id: number, state: 'open' | 'closing'): Promise<'done' | 'gone'>;
+  /** Account, blocks, sessions and marks go, the name stays reserved. `waiting` while the mailbox holds anything. */
+  removeAccount(id: number): Promise<'removed' | 'waiting' | 'gone'>;
+  /** Gives back the name of a removed account. */
+  releaseName(name: string): Promise<'released' | 'not_reserved'>;
+  setBlock(id: number, blocked: number, on: boolean): Promise<void>;
+  blocks(id: number): Promise<number[]>;
+  /** Keys and addresses from which this account has logged in, the last 64. */
+  addFamiliar(id: number, key: string, address: string): Promise<void>;
+  isFamiliar(id: number, key: string, address: string): Promise<boolean>;
+  /** Accounts that this one has written to or heard from, at most limit. */
+  contacts(id: number, limit: number): Promise<number[]>;
+
+  // --- mailboxes ---
+  /** Reserves positions, so that none is given out twice. `gone` for an account that is not open. */
+  openMailbox(id: number): Promise<MailboxState | 'gone'>;
+  /** The run and its marks, in one commit. An append with the same first position is a repeat. */
+  append(id: number, run: AppendRun): Promise<'accepted' | 'repeat' | 'gone'>;
+  /** Only the marks (and positions): of messages that never needed the disk. */
+  saveMarks(id: number, marks: Mark[], reservedTo: number): Promise<void>;
+  /** All up to position are stored: they go. marks carry what became stored. An older generation changes nothing. */
+  advance(id: number, generation: number, position: number, marks: Mark[]): Promise<'done' | 'stale'>;
+  /** Runs with positions above after, in order, up to about maxBytes (at least one run if there is any). */
+  read(id: number, after: number, maxBytes: number): Promise<MailboxRun[]>;
+  /** Takes away all up to position without any being stored (the operator's discard, expiry). */
+  discard(id: number, position: number): Promise<void>;
+  /** All marks of this outbox, with the recipients. */
+  outbox(sender: number, outbox: Uint8Array): Promise<{ recipient: number; accepted: number; stored: number }[]>;
+  /** Accounts whose mailbox holds mail received before this time; at most limit. */
+  mailboxesOlderThan(receivedAtMs: number, limit: number): Promise<number[]>;
+  /** Bytes in all mailboxes together. */
+  totalBytes(): Promise<number>;
+
+  // --- the center's own ---
+  createInvite(invite: InviteRecord): Promise<void>;
+  invites(): Promise<InviteRecord[]>;
+  setLockouts(lockouts: LockoutRecord[]): Promise<void>;
+  lockouts(): Promise<LockoutRecord[]>;
+  /** The center's time never goes back behind the last one saved. */
+  saveTime(timeMs: number): Promise<void>;
+  time(): Promise<number>;
+
+  /** Resolves when all that was asked for is durable and the engine has stopped. */
+  close(): Promise<void>;
+}

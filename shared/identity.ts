@@ -1,0 +1,84 @@
+// Keys, fingerprints, and the strings that a center and its peers sign to prove who they are.
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  timingSafeEqual,
+  verify,
+} from 'node:crypto';
+
+/** RFC 9266: the label with which both ends of a TLS connection derive the same 32 bytes. */
+export const exporterLabel = 'EXPORTER-Channel-Binding';
+export const exporterBytes = 32;
+
+/** A new P-256 key pair. */
+export function generateKey(): KeyObject {
+  return generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
+}
+
+/** SubjectPublicKeyInfo, DER: the form in which keys travel. */
+export function publicDer(key: KeyObject): Buffer {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  return publicKey.export({ type: 'spki', format: 'der' });
+}
+
+/** Reads a public key as publicDer writes it; throws on anything but P-256. */
+export function readPublicKey(der: Uint8Array): KeyObject {
+  const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
+  if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
+    throw new TypeError('not a P-256 key');
+  }
+  return key;
+}
+
+/** SHA-256 of a public key's DER, as SSH shows it: `SHA256:` and base64 without padding. */
+export function fingerprint(der: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(der).digest('base64').replace(/=+$/, '')}`;
+}
+
+/** True if both are the same; takes the same time wherever they differ. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** What one connection is bound to. `exporter` is empty without TLS. */
+export interface Binding {
+  centerId: Uint8Array;
+  identityKey: Uint8Array;
+  peerNonce: Uint8Array;
+  centerNonce: Uint8Array;
+  exporter: Uint8Array;
+}
+
+function proof(label: string, binding: Binding): Buffer {
+  // Each part has a fixed length but the key, which goes in as its hash: nothing can be shifted between parts.
+  const key = createHash('sha256').update(binding.identityKey).digest();
+  const parts = [binding.centerId, key, binding.peerNonce, binding.centerNonce, binding.exporter];
+  return Buffer.concat([Buffer.from(`${label}\0`), ...parts]);
+}
+
+/** The center's Hello is signed with its identity key. */
+export function centerProof(binding: Binding): Buffer {
+  return proof('parley center 1', binding);
+}
+
+/** Register, Login and Resume are signed with the peer's key. */
+export function peerProof(binding: Binding): Buffer {
+  return proof('parley peer 1', binding);
+}
+
+/** ECDSA with SHA-256, DER. */
+export function signProof(key: KeyObject, bytes: Uint8Array): Buffer {
+  return sign('sha256', bytes, key);
+}
+
+/** False for a wrong signature and for anything that is not a P-256 key. */
+export function verifyProof(keyDer: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return verify('sha256', bytes, readPublicKey(keyDer), signature);
+  } catch {
+    return false;
+  }
+}
