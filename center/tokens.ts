@@ -1,0 +1,92 @@
+// Session tokens: ES256 JWTs (RFC 7519) bound to the key of the peer they were issued to (cnf, RFC 7800).
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import jwt from 'jsonwebtoken';
+import { ParleyError } from '../shared/errors.ts';
+import type { Clock } from './clock.ts';
+
+const algorithm = 'ES256';
+/** Tokens of other kinds have their own: none can be taken for another (RFC 8725, 3.11 and 3.12). */
+const type = 'parley-session+jwt';
+const audience = 'parley-session';
+/** What is issued is under 600. */
+export const maxTokenLength = 1024;
+const accountShape = /^[1-9][0-9]{0,15}$/;
+
+export interface IssuedToken {
+  account: number;
+  /** Names the session in the account's record. */
+  jti: string;
+  /** Fingerprint of the peer's key. */
+  key: string;
+  /** Judged in whole seconds, rounded down. */
+  expiresAtMs: number;
+}
+
+export class Tokens {
+  readonly #issuer: string;
+  readonly #clock: Clock;
+  readonly #privateKey: KeyObject;
+  readonly #publicKey: KeyObject;
+
+  /** tokenKey: the center's private P-256 key for tokens. */
+  constructor(options: { centerId: Uint8Array; tokenKey: KeyObject; clock: Clock }) {
+    this.#issuer = Buffer.from(options.centerId).toString('hex');
+    this.#clock = options.clock;
+    this.#privateKey = options.tokenKey;
+    this.#publicKey = createPublicKey(options.tokenKey);
+  }
+
+  issue(token: IssuedToken): string {
+    const payload = {
+      iss: this.#issuer,
+      aud: audience,
+      sub: String(token.account),
+      jti: token.jti,
+      iat: this.#seconds(),
+      exp: Math.floor(token.expiresAtMs / 1000),
+      cnf: { kid: token.key },
+    };
+    return jwt.sign(payload, this.#privateKey, { algorithm, header: { alg: algorithm, typ: type } });
+  }
+
+  /**
+   * Whose token it is and which session it names; whether that session still lives, the account's record says.
+   * key: fingerprint of the key that the peer has proved. Throws bad_token, the same for whatever is wrong.
+   */
+  verify(token: string, key: string): { account: number; jti: string } {
+    const claims = this.#read(token);
+    if (claims === null || claims.key !== key) {
+      throw new ParleyError('bad_token', 'The token is not valid. Please log in again.');
+    }
+    return { account: claims.account, jti: claims.jti };
+  }
+
+  #read(token: string): { account: number; jti: string; key: string } | null {
+    if (token.length > maxTokenLength) return null;
+    let verified: jwt.Jwt;
+    try {
+      verified = jwt.verify(token, this.#publicKey, {
+        algorithms: [algorithm],
+        audience,
+        issuer: this.#issuer,
+        clockTimestamp: this.#seconds(),
+        complete: true,
+      });
+    } catch {
+      return null;
+    }
+    const { header, payload } = verified;
+    if (header.typ !== type || typeof payload === 'string') return null;
+    const { sub, jti, exp, cnf } = payload;
+    // jsonwebtoken lets a token without exp live for ever.
+    if (typeof exp !== 'number' || typeof jti !== 'string' || jti === '') return null;
+    if (typeof sub !== 'string' || !accountShape.test(sub) || !Number.isSafeInteger(Number(sub))) return null;
+    if (typeof cnf?.kid !== 'string') return null;
+    return { account: Number(sub), jti, key: cnf.kid };
+  }
+
+  #seconds(): number {
+    // jsonwebtoken takes 0 for "not given" and would use the wall clock.
+    return Math.max(1, Math.floor(this.#clock.now() / 1000));
+  }
+}
