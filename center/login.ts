@@ -1,0 +1,287 @@
+// The ways into an account – register, log in, resume, change the password – as sequences of the services' steps.
+import { randomBytes, randomInt } from 'node:crypto';
+import { ParleyError } from '../shared/errors.ts';
+import { checkName, checkPassword } from '../shared/names.ts';
+import { countedAddress } from './address.ts';
+import type { Clock } from './clock.ts';
+import type { Lockout } from './lockout.ts';
+import type { Passwords } from './passwords.ts';
+import type { Registration } from './registration.ts';
+import type { AccountRecord, SessionRecord, Store } from './store/store.ts';
+import type { Tokens } from './tokens.ts';
+
+const tokenLifetimeMs = 30 * 24 * 3_600_000;
+/** Logins of one account that may overtake one until it gives up. */
+const maxClaims = 8;
+/** New ids tried until one is free. */
+const maxIds = 4;
+const jtiBytes = 16;
+const leastAccountId = 2 ** 32;
+const endOfAccountIds = 2 ** 48;
+
+export interface LoginServices {
+  store: Store;
+  passwords: Passwords;
+  lockout: Lockout;
+  tokens: Tokens;
+  registration: Registration;
+  clock: Clock;
+  /** Random unless given. */
+  newAccountId?: () => number;
+}
+
+/** Where a request comes from. */
+export interface From {
+  /** An IP address, as the socket tells it. */
+  address: string;
+  loopback: boolean;
+  /** Somebody is logged in from this address (IPv6: this /64). */
+  hasLiveSession: boolean;
+}
+
+export interface LoggedIn {
+  /** As read when the session had begun. */
+  account: AccountRecord;
+  generation: number;
+  token: string;
+  tokenExpiresAtMs: number;
+  /** That the token names: current after a login, the next one after a resume. */
+  jti: string;
+}
+
+// In all of these, `key` is the fingerprint of a key that the peer has proved to hold.
+
+/**
+ * Makes an account and logs it in. Throws bad_name, bad_password, registration_closed, invite_needed, rate_limited,
+ * name_taken, busy.
+ */
+export async function register(
+  services: LoginServices,
+  request: { name: string; password: string; invite: string; key: string },
+  from: From,
+): Promise<LoggedIn> {
+  const { store, passwords, registration } = services;
+  const { name, password, key } = request;
+  checkName(name);
+  checkPassword(password);
+  const isInvited = registration.modeFor(from) === 'invite' && request.invite !== '';
+  const invite = registration.admit(from, request.invite, isInvited ? await store.invites() : []);
+  const account = await registration.count(countedAddress(from.address), async () => {
+    if ((await store.accountNamed(name)) !== null) throw nameTaken(name);
+    const passwordHash = await passwords.hash(password);
+    return create(services, { name, passwordHash, ...(invite === undefined ? {} : { invite }) });
+  });
+  return begin(services, account, key, from);
+}
+
+/**
+ * Logs in; earlier sessions of the account end. Throws bad_name, bad_credentials, locked, suspended, banned, busy, and
+ * password_changed where that happened meanwhile.
+ */
+export async function login(
+  services: LoginServices,
+  request: { name: string; password: string; key: string },
+  from: From,
+): Promise<LoggedIn> {
+  const { name, password, key } = request;
+  checkName(name);
+  const found = await services.store.accountNamed(name);
+  const account = found === null || found.state === 'removed' ? null : found;
+  await judge(services, { name, password, key, account }, from);
+  // Nobody has the password of a missing account: judge has thrown.
+  if (account === null) throw gone();
+  return begin(services, account, key, from);
+}
+
+/**
+ * Continues the session that a token names and issues its next token; the old one stays good until the new one is used.
+ * Throws bad_token or banned.
+ */
+export async function resume(
+  services: LoginServices,
+  request: { token: string; key: string },
+  from: From,
+): Promise<LoggedIn> {
+  const { store, tokens, clock } = services;
+  const { account: id, jti } = tokens.verify(request.token, request.key);
+  const next = newSession(services, request.key);
+  const renewed = await store.renewSession(id, jti, next.jti, next.expiresAtMs);
+  if (renewed === 'revoked') {
+    const account = await store.account(id);
+    if (account !== null) refuseBanned(account, clock.now());
+    throw new ParleyError('bad_token', 'The session has ended. Please log in again.');
+  }
+  const account = await reopen(services, renewed.account);
+  // The key is familiar since the login; the address may be new, and is written only then.
+  const address = countedAddress(from.address);
+  if (!(await store.isFamiliar(id, '', address))) await store.addFamiliar(id, request.key, address);
+  return loggedIn(services, account, account.generation, next);
+}
+
+/**
+ * Changes the password: every session ends, and a new one begins. The old password counts for lockout. Throws
+ * bad_password (the new one), bad_credentials, locked, suspended, banned, busy, account_deleted.
+ */
+export async function changePassword(
+  services: LoginServices,
+  id: number,
+  request: { oldPassword: string; newPassword: string; key: string },
+  from: From,
+): Promise<LoggedIn> {
+  const { store, passwords } = services;
+  const { oldPassword, newPassword, key } = request;
+  checkPassword(newPassword);
+  const account = await store.account(id);
+  if (account === null || account.state === 'removed') throw gone();
+  await judge(services, { name: account.name, password: oldPassword, key, account }, from);
+  const passwordHash = await passwords.hash(newPassword);
+  await confirm(services, account);
+  const session = newSession(services, key);
+  const changed = await store.setPassword(id, passwordHash, session);
+  if (changed === 'gone') throw gone();
+  const now = await confirm(services, { ...account, passwordHash }, session);
+  return loggedIn(services, now, changed.generation, session);
+}
+
+/** Whether the password is this account's, counted for lockout; returns if it is. For what asks for it again. */
+export async function checkOwnPassword(
+  services: LoginServices,
+  id: number,
+  request: { password: string; key: string },
+  from: From,
+): Promise<void> {
+  const account = await services.store.account(id);
+  if (account === null || account.state === 'removed') throw gone();
+  await judge(services, { ...request, name: account.name, account }, from);
+}
+
+async function judge(
+  { store, passwords, lockout }: LoginServices,
+  attempt: { name: string; password: string; key: string; account: AccountRecord | null },
+  from: From,
+): Promise<void> {
+  const { name, password, key, account } = attempt;
+  const address = countedAddress(from.address);
+  // A missing account is looked up as well (no id is 0), so that it takes the same steps.
+  const isFamiliar = () => store.isFamiliar(account?.id ?? 0, key, address);
+  await lockout.judge({ name, address, hasLiveSession: from.hasLiveSession, isFamiliar }, () =>
+    passwords.verify(password, account?.passwordHash ?? null),
+  );
+}
+
+async function create(
+  { store, clock, newAccountId = randomAccountId }: LoginServices,
+  account: { name: string; passwordHash: string; invite?: string },
+): Promise<AccountRecord> {
+  for (let tries = 0; tries < maxIds; tries += 1) {
+    const id = newAccountId();
+    // `taken` is said of ids as well as of names, and a record that is there already must not be taken for a new one.
+    if ((await store.account(id)) !== null) continue;
+    const outcome = await store.createAccount({ id, createdAtMs: clock.now(), ...account });
+    if (outcome === 'bad_invite')
+      throw new ParleyError('invite_needed', 'The invite is not valid, used up or expired.');
+    const made = outcome === 'created' ? await store.account(id) : null;
+    if (made !== null) return made;
+    if ((await store.accountNamed(account.name)) !== null) break;
+  }
+  throw nameTaken(account.name);
+}
+
+/** Claims a new session for an account whose password was right. */
+async function begin(services: LoginServices, verified: AccountRecord, key: string, from: From): Promise<LoggedIn> {
+  const { store, clock } = services;
+  let account = verified;
+  for (let tries = 0; tries < maxClaims; tries += 1) {
+    refuseBanned(account, clock.now());
+    const session = newSession(services, key);
+    const claimed = await store.claimSession(account.id, account.generation, session);
+    if (claimed === 'gone') throw gone();
+    if (claimed === 'conflict') {
+      account = await confirm(services, verified);
+      continue;
+    }
+    account = await reopen(services, await confirm(services, verified, session));
+    await store.addFamiliar(account.id, key, countedAddress(from.address));
+    return loggedIn(services, account, claimed.generation, session);
+  }
+  throw new ParleyError('busy', 'The account is logging in elsewhere. Please try again.', { retryAfterMs: 1000 });
+}
+
+/**
+ * The account as it is now, if it may still be logged into with the password that was checked. What changed before a
+ * session began did not end that session: it is ended here.
+ */
+async function confirm(
+  { store, clock }: LoginServices,
+  verified: AccountRecord,
+  begun?: SessionRecord,
+): Promise<AccountRecord> {
+  const account = await store.account(verified.id);
+  try {
+    if (account === null || account.state === 'removed') throw gone();
+    refuseBanned(account, clock.now());
+    if (account.passwordHash !== verified.passwordHash) {
+      throw new ParleyError('password_changed', 'The password was changed. Please log in again.');
+    }
+    return account;
+  } catch (error) {
+    if (begun !== undefined) await store.endSession(verified.id, begun.jti);
+    throw error;
+  }
+}
+
+/** Whoever comes back does not want to be deleted any more. */
+async function reopen({ store }: LoginServices, account: AccountRecord): Promise<AccountRecord> {
+  if (account.state !== 'closing') return account;
+  if ((await store.setState(account.id, 'open')) === 'gone') throw gone();
+  return { ...account, state: 'open' };
+}
+
+function newSession({ clock }: LoginServices, key: string): SessionRecord {
+  const jti = randomBytes(jtiBytes).toString('base64url');
+  return { jti, nextJti: null, key, expiresAtMs: clock.now() + tokenLifetimeMs };
+}
+
+function loggedIn(
+  { tokens }: LoginServices,
+  account: AccountRecord,
+  generation: number,
+  { jti, key, expiresAtMs }: SessionRecord,
+): LoggedIn {
+  const token = tokens.issue({ account: account.id, jti, key, expiresAtMs });
+  return { account, generation, token, tokenExpiresAtMs: expiresAtMs, jti };
+}
+
+/** In [2^32, 2^48): never mistaken for a count, and exact as a number everywhere. */
+export function randomAccountId(): number {
+  // crypto.randomInt takes ranges below 2^48.
+  return randomInt(leastAccountId, endOfAccountIds);
+}
+
+function refuseBanned(account: AccountRecord, now: number): void {
+  const untilMs = account.bannedUntilMs;
+  if (untilMs === null || untilMs <= now) return;
+  const isForEver = untilMs === Number.POSITIVE_INFINITY;
+  const until = isForEver ? '' : ` until ${utcMinute(untilMs)}`;
+  const why = account.banReason === '' ? '.' : `: ${account.banReason}`;
+  throw new ParleyError(
+    'banned',
+    `${account.name} is banned${until}${why}`,
+    isForEver ? {} : { retryAfterMs: untilMs - now },
+  );
+}
+
+/** `2026-11-21 09:14 UTC`, rounded up. */
+function utcMinute(timeMs: number): string {
+  const rounded = new Date(Math.ceil(timeMs / 60_000) * 60_000);
+  if (Number.isNaN(rounded.getTime())) return 'further notice';
+  return `${rounded.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+function nameTaken(name: string): ParleyError {
+  return new ParleyError('name_taken', `The name ${name} is taken.`);
+}
+
+function gone(): ParleyError {
+  return new ParleyError('account_deleted', 'The account was deleted.');
+}
