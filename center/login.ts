@@ -169,8 +169,9 @@ async function judge(
   );
 }
 
-async function create(
-  { store, clock, newAccountId = randomAccountId }: LoginServices,
+/** Makes an account under a new id. Throws name_taken; invite_needed where the invite given is not good. */
+export async function create(
+  { store, clock, newAccountId = randomAccountId }: Pick<LoginServices, 'store' | 'clock' | 'newAccountId'>,
   account: { name: string; passwordHash: string; invite?: string },
 ): Promise<AccountRecord> {
   for (let tries = 0; tries < maxIds; tries += 1) {
