@@ -24,13 +24,17 @@ export function publicDer(key: KeyObject): Buffer {
   return publicKey.export({ type: 'spki', format: 'der' });
 }
 
-/** Reads a public key as publicDer writes it; throws on anything but P-256. */
+// SubjectPublicKeyInfo of every P-256 key with an uncompressed point (RFC 5480), up to the point's coordinates.
+const p256Prefix = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
+const p256DerBytes = p256Prefix.length + 64;
+
+/** Reads a public key as publicDer writes it; throws on anything but P-256, and on any other encoding of one. */
 export function readPublicKey(der: Uint8Array): KeyObject {
-  const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
-  if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
+  // Compressed points and bytes appended would be read as well, and give one key several fingerprints.
+  if (der.length !== p256DerBytes || !sameBytes(p256Prefix, der.subarray(0, p256Prefix.length))) {
     throw new TypeError('not a P-256 key');
   }
-  return key;
+  return createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
 }
 
 /** SHA-256 of a public key's DER, as SSH shows it: `SHA256:` and base64 without padding. */
