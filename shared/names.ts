@@ -45,5 +45,7 @@ export function checkPassword(password: string): void {
   if (bytes > maxPasswordBytes) {
     throw new ParleyError('bad_password', `The password is too long: at most ${maxPasswordBytes} bytes of UTF-8.`);
   }
+  // Half a surrogate pair becomes U+FFFD on the wire: another password than was typed.
+  if (!password.isWellFormed()) throw new ParleyError('bad_password', 'The password is not valid text.');
   if (password.includes('\0')) throw new ParleyError('bad_password', 'The password must not contain NUL.');
 }
