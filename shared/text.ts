@@ -1,12 +1,17 @@
 // Makes remote text safe to show: nothing that comes over a socket may steer a terminal or a log.
 
-// C0 and C1 controls, DEL, bidi embeddings, overrides, isolates and marks, zero-width and other
-// default-ignorable characters used to hide or fake text, line and paragraph separators, lone surrogates.
+// Controls but newline, lone surrogates, bidi controls, line and paragraph separators, interlinear annotation, and what is
+// invisible (tags, zero-width and filler characters), which hides or fakes text. What joins letters and picks the look of
+// an emoji stays: U+200C, U+200D and the variation selectors U+FE00 to U+FE0F.
 const unsafe =
+  /[[\p{Cc}--\n]\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\u{fff9}-\u{fffb}[\p{Default_Ignorable_Code_Point}--[\u{200c}\u{200d}\u{fe00}-\u{fe0f}]]]/gv;
+
+// ANSI sequences (ECMA-48), whole, so that no letters of them stay: control sequences, strings with their terminator, and
+// the shorter escapes. The 8-bit forms are not: of U+009D and its like only the character goes, for wrongly decoded text is
+// full of them.
+const ansi =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}]|\u17b4|\u17b5|\u180b|\u180c|\u180d|\u180e|\u180f|\p{Cs}/gu;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: ANSI sequences, whole, so that no letters of them stay
-const ansi = /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])/g;
+  /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)|[ -/]*[0-~])/g;
 
 /** Text with newlines as its only control characters: no ANSI sequences, bidi overrides or invisible characters. */
 export function safeText(text: string): string {
