@@ -44,6 +44,11 @@ export const errorCodes = {
   expired: 'it waited longer than the operator allows',
   bad_pattern: 'the pattern cannot be understood',
   rate_limited: 'too many requests',
+  // the peer's own, never on the wire
+  disconnected: 'there is no connection to the center, or it broke before the answer',
+  center_changed: 'the center at this address is not the one that was pinned',
+  bad_data: 'the files of the peer cannot be used',
+  cancelled: 'taken back by whoever asked for it',
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
