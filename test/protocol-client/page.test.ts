@@ -1,0 +1,67 @@
+// docs/protocol.md against the code: what it lists is complete, and its test vector is what the code computes.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import protobuf from 'protobufjs';
+import { errorCodes } from '../../shared/errors.ts';
+import { encodeFrame } from '../../shared/frames.ts';
+import { centerProof, peerProof } from '../../shared/identity.ts';
+
+function read(path: string): string {
+  return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+}
+
+describe('docs/protocol.md', () => {
+  const page = read('docs/protocol.md');
+  const { root } = protobuf.parse(read('shared/protocol.proto'));
+  const frame = root.lookupType('parley.Frame');
+
+  it('has every error code with its meaning, and no other', () => {
+    const table = page.slice(page.indexOf('## 11.'), page.indexOf('## 12.'));
+    const rows = [...table.matchAll(/^\| `(\w+)` \| (.*?) \|/gm)].map(([, code, meaning]) => [code, meaning]);
+    expect(Object.fromEntries(rows)).to.deep.equal(errorCodes);
+  });
+
+  it('has every frame with its number, and no other', () => {
+    const table = page.slice(page.indexOf('## 12.'));
+    const rows = [...table.matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, number, name]) => [name, Number(number)]);
+    const bodies = frame.oneofs.body?.fieldsArray ?? [];
+    expect(Object.fromEntries(rows)).to.deep.equal(Object.fromEntries(bodies.map(({ type, id }) => [type, id])));
+  });
+
+  it('names every message and every limit of the contract', () => {
+    const types = root.lookup('parley') as protobuf.Namespace;
+    const limits = root.lookupType('parley.Limits').fieldsArray.map(({ name }) => snakeCase(name));
+    const missing = [...types.nestedArray.map(({ name }) => name), ...limits].filter(
+      (name) => !page.includes(`\`${name}\``),
+    );
+    expect(missing).to.deep.equal([]);
+  });
+
+  it('gives the bytes of a heartbeat', () => {
+    const [, bytes] = /A heartbeat is\s+([0-9a-f ]+)\n/.exec(page) ?? [];
+    expect(bytes?.replaceAll(' ', '')).to.equal(encodeFrame({ heartbeat: {} }).toString('hex'));
+  });
+
+  it('gives a vector that the proof strings fit', () => {
+    const [key = '', ...proofs] = [...page.matchAll(/\n\n((?: {4}[0-9a-f]+\n)+)/g)].map(([, hex = '']) =>
+      hex.replace(/\s/g, ''),
+    );
+    const binding = {
+      centerId: Buffer.from(Array.from({ length: 16 }, (_, index) => index)),
+      identityKey: Buffer.from(key, 'hex'),
+      peerNonce: Buffer.alloc(32, 1),
+      centerNonce: Buffer.alloc(32, 2),
+      exporter: Buffer.alloc(32, 3),
+    };
+    expect(proofs).to.deep.equal([sha256(centerProof(binding)), sha256(peerProof(binding))]);
+  });
+});
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
