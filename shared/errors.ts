@@ -48,6 +48,7 @@ export const errorCodes = {
   disconnected: 'there is no connection to the center, or it broke before the answer',
   center_changed: 'the center at this address is not the one that was pinned',
   bad_data: 'the files of the peer cannot be used',
+  bad_address: 'the address of the peer cannot be used',
   cancelled: 'taken back by whoever asked for it',
 } as const;
 

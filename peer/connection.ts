@@ -1,0 +1,316 @@
+// One connection to the center: Hello and its checks, requests and replies, frames out in one write a turn, and
+// heartbeats. It works over any stream; sockets are made elsewhere.
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { knownCode, ParleyError } from '../shared/errors.ts';
+import { decodeFrame, encodeFrame, FrameDecoder } from '../shared/frames.ts';
+import { type Binding, centerProof, peerProof, sameBytes, verifyProof } from '../shared/identity.ts';
+import type { parley } from '../shared/protocol.js';
+import { safeText } from '../shared/text.ts';
+import { Heartbeats } from './heartbeats.ts';
+
+export const protocolVersion = 1;
+export const oldestProtocolVersion = 1;
+export const software = 'parley-chat/0.1.0';
+
+/** What a center may send in one frame, whatever it says: an account page or a message fits many times. */
+const maxReceivedFrameBytes = 1024 * 1024;
+const maxHelloFrameBytes = 64 * 1024;
+const maxOpenRequests = 256;
+/** Presence and broadcasts between login and Attach; what is more is left out, as it may be. */
+const maxEarlyFrames = 256;
+const helloTimeoutMs = 10_000;
+const requestTimeoutMs = 60_000;
+const lingerMs = 2_000;
+const nonceBytes = 32;
+const centerIdBytes = 16;
+
+/** A byte stream to the center. */
+export interface Channel {
+  stream: Duplex;
+  /** Empty without TLS. */
+  exporter: Buffer;
+  /** The certificate's public key, which must be the identity key; null where there is none to compare. */
+  certificateKey: Buffer | null;
+}
+
+/** What the center said of itself. 0 in limits: no limit. */
+export interface CenterHello {
+  version: number;
+  centerId: Buffer;
+  identityKey: Buffer;
+  /** The center's time less this machine's. */
+  clockOffsetMs: number;
+  limits: parley.Limits;
+  registration: number;
+}
+
+export interface ConnectionOptions {
+  /** Called once the center has proved its identity; throws to refuse it. Nothing else is sent before. */
+  pin(hello: CenterHello): void;
+  /** How long the center may be silent. */
+  silenceMs?: number;
+}
+
+/** Where frames that are no replies go. */
+export interface FrameHandler {
+  onFrame(frame: parley.Frame): void;
+  /** Called once, with why. */
+  onClose(reason: ParleyError): void;
+}
+
+/** Gets the one reply of a request, or why there is none. */
+type ReplyHandler = (reply: parley.Frame | ParleyError) => void;
+
+type State = { kind: 'greeting'; greeted: ReplyHandler } | { kind: 'open' } | { kind: 'closed'; reason: ParleyError };
+
+export class Connection {
+  /** Set before open() resolves. */
+  hello!: CenterHello;
+  #state: State;
+  readonly #stream: Duplex;
+  readonly #decoder = new FrameDecoder(maxHelloFrameBytes);
+  readonly #replies = new Map<number, { settle: ReplyHandler; timer: NodeJS.Timeout }>();
+  #handler: FrameHandler | null = null;
+  /** Frames that came before handle(). */
+  #early: parley.Frame[] = [];
+  #lastRequest = 0;
+  #output: Buffer[] = [];
+  #heartbeats: Heartbeats | null = null;
+  #binding: Binding | null = null;
+
+  private constructor(stream: Duplex, greeted: ReplyHandler) {
+    this.#stream = stream;
+    this.#state = { kind: 'greeting', greeted };
+    stream.on('data', (chunk: Buffer) => this.#receive(chunk));
+    stream.on('error', (error) => this.close(lost(error.message)));
+    stream.on('close', () => this.close(lost('The connection was closed.')));
+    stream.on('end', () => this.close(lost('The center closed the connection.')));
+  }
+
+  /**
+   * Says Hello and checks the answer. On failure the stream is destroyed.
+   * @throws ParleyError version, bad_signature, center_changed, disconnected, timeout, or what the center answered
+   */
+  static async open(channel: Channel, options: ConnectionOptions): Promise<Connection> {
+    const nonce = randomBytes(nonceBytes);
+    let connection!: Connection;
+    let timer: NodeJS.Timeout | undefined;
+    const answered = new Promise<parley.Frame>((resolve, reject) => {
+      connection = new Connection(channel.stream, settler(resolve, reject));
+      timer = setTimeout(() => connection.close(silent()), helloTimeoutMs);
+    });
+    const hello = { version: protocolVersion, oldestVersion: oldestProtocolVersion, software, nonce };
+    connection.send({ hello });
+    try {
+      const frame = await answered;
+      connection.#binding = checkHello(frame, channel, nonce);
+      connection.hello = readHello(frame.hello as parley.Hello);
+      options.pin(connection.hello);
+    } catch (error) {
+      connection.close(error instanceof ParleyError ? error : lost(String(error)));
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    connection.#opened(options);
+    return connection;
+  }
+
+  get closed(): boolean {
+    return this.#state.kind === 'closed';
+  }
+
+  /** What a peer signs with its key to log in on this connection. */
+  get proof(): Buffer {
+    if (this.#binding === null) throw new TypeError('no Hello yet');
+    return peerProof(this.#binding);
+  }
+
+  /** From here on frames go to this handler; those that came since the last reply first. */
+  handle(handler: FrameHandler): void {
+    this.#handler = handler;
+    const early = this.#early;
+    this.#early = [];
+    for (const frame of early) handler.onFrame(frame);
+    if (this.#state.kind === 'closed') handler.onClose(this.#state.reason);
+  }
+
+  /** Sends a frame that gets no reply. It goes out with all others of this turn. */
+  send(frame: parley.Frame.$Properties): void {
+    if (this.#state.kind === 'closed') return;
+    if (this.#output.length === 0) queueMicrotask(() => this.#flush());
+    this.#output.push(encodeFrame(frame));
+    this.#heartbeats?.sent();
+  }
+
+  /** Asks the center for something. Throws the center's Error, busy where too much is open, timeout, or disconnected. */
+  request(body: parley.Frame.$Properties): Promise<parley.Frame> {
+    return new Promise((resolve, reject) => this.ask(body, settler(resolve, reject)));
+  }
+
+  /** The same; settle is called in the turn in which the reply is read, before any later frame is. */
+  ask(body: parley.Frame.$Properties, settle: ReplyHandler): void {
+    if (this.#state.kind === 'closed') {
+      settle(broken(this.#state.reason));
+      return;
+    }
+    if (this.#replies.size >= maxOpenRequests) {
+      settle(new ParleyError('busy', `${maxOpenRequests} requests are open already.`));
+      return;
+    }
+    const request = this.#nextRequest();
+    const timer = setTimeout(() => this.#reply(request, silent()), requestTimeoutMs);
+    this.#replies.set(request, { settle, timer });
+    this.send({ ...body, request });
+  }
+
+  /** Ends the connection; what was sent before still goes out. */
+  close(reason: ParleyError): void {
+    if (this.#state.kind === 'closed') return;
+    const before = this.#state;
+    this.#flush();
+    this.#state = { kind: 'closed', reason };
+    this.#heartbeats?.stop();
+    this.#decoder.stop();
+    this.#stream.on('error', () => undefined);
+    this.#stream.end(() => this.#stream.destroy());
+    // A center that does not read must not keep the stream for ever.
+    setTimeout(() => this.#stream.destroy(), lingerMs).unref();
+    if (before.kind === 'greeting') before.greeted(reason);
+    for (const request of [...this.#replies.keys()]) this.#reply(request, broken(reason));
+    this.#handler?.onClose(reason);
+  }
+
+  /** Asks for a sign of life, and closes if none comes soon. For when the machine was asleep. */
+  probe(): void {
+    this.#heartbeats?.probe();
+  }
+
+  #opened(options: ConnectionOptions): void {
+    if (this.#state.kind !== 'greeting') throw this.#state.kind === 'closed' ? this.#state.reason : lost('closed');
+    this.#state = { kind: 'open' };
+    this.#decoder.maxBytes = maxReceivedFrameBytes;
+    this.#heartbeats = new Heartbeats({
+      heartbeatMs: this.hello.limits.heartbeatMs,
+      ...(options.silenceMs === undefined ? {} : { silenceMs: options.silenceMs }),
+      beat: () => this.send({ heartbeat: {} }),
+      ask: () => this.ask({ heartbeat: {} }, () => undefined),
+      giveUp: () => this.close(silent()),
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#heartbeats?.heard();
+    try {
+      this.#decoder.push(chunk, (bytes, start, end) => this.#take(decodeFrame(bytes, start, end)));
+    } catch (error) {
+      this.close(error instanceof ParleyError ? error : new ParleyError('internal', String(error)));
+    }
+  }
+
+  #take(frame: parley.Frame): void {
+    if (this.#state.kind === 'closed') return;
+    if (frame.request !== 0) this.#reply(frame.request, frame);
+    else if (frame.error) this.close(readError(frame.error as parley.Error));
+    else if (this.#state.kind === 'greeting') {
+      if (frame.hello) this.#state.greeted(frame);
+      else this.close(new ParleyError('bad_frame', 'The center did not begin with Hello.'));
+    } else if (this.#handler) this.#handler.onFrame(frame);
+    else if (this.#early.length < maxEarlyFrames) this.#early.push(frame);
+  }
+
+  #reply(request: number, reply: parley.Frame | ParleyError): void {
+    const open = this.#replies.get(request);
+    if (open === undefined) return;
+    this.#replies.delete(request);
+    clearTimeout(open.timer);
+    const isError = !(reply instanceof ParleyError) && reply.error;
+    open.settle(isError ? readError(reply.error as parley.Error) : reply);
+  }
+
+  #nextRequest(): number {
+    do {
+      this.#lastRequest = (this.#lastRequest % 0x7fff_ffff) + 1;
+    } while (this.#replies.has(this.#lastRequest));
+    return this.#lastRequest;
+  }
+
+  #flush(): void {
+    const output = this.#output;
+    if (output.length === 0 || this.#state.kind === 'closed') return;
+    this.#output = [];
+    this.#stream.write(output.length === 1 ? output[0]! : Buffer.concat(output));
+  }
+}
+
+function settler(resolve: (frame: parley.Frame) => void, reject: (error: ParleyError) => void): ReplyHandler {
+  return (reply) => (reply instanceof ParleyError ? reject(reply) : resolve(reply));
+}
+
+/** The center's Error, as the error of this code. */
+export function readError(error: parley.Error): ParleyError {
+  const { retryAfterMs, attemptsLeft } = error;
+  return new ParleyError(knownCode(error.code), safeText(error.text), { retryAfterMs, attemptsLeft });
+}
+
+function checkHello(frame: parley.Frame, channel: Channel, peerNonce: Buffer): Binding {
+  const hello = frame.hello as parley.Hello;
+  const spoken = Math.min(hello.version, protocolVersion);
+  if (spoken < hello.oldestVersion || spoken < oldestProtocolVersion) {
+    const theirs = `${hello.oldestVersion} to ${hello.version}`;
+    const ours = `${oldestProtocolVersion} to ${protocolVersion}`;
+    throw new ParleyError('version', `The center speaks versions ${theirs} of the protocol, this peer ${ours}.`);
+  }
+  const binding: Binding = {
+    centerId: Buffer.from(hello.centerId),
+    identityKey: Buffer.from(hello.identityKey),
+    peerNonce,
+    centerNonce: Buffer.from(hello.nonce),
+    exporter: channel.exporter,
+  };
+  const isWhole = binding.centerId.length === centerIdBytes && binding.centerNonce.length === nonceBytes;
+  if (!isWhole || !verifyProof(binding.identityKey, centerProof(binding), hello.identitySignature)) {
+    throw new ParleyError('bad_signature', 'The center did not prove its identity.');
+  }
+  if (channel.certificateKey !== null && !sameBytes(channel.certificateKey, binding.identityKey)) {
+    throw new ParleyError('bad_signature', "The center's certificate is not of its identity key.");
+  }
+  return binding;
+}
+
+function readHello(hello: parley.Hello): CenterHello {
+  return {
+    version: Math.min(hello.version, protocolVersion),
+    centerId: Buffer.from(hello.centerId),
+    identityKey: Buffer.from(hello.identityKey),
+    clockOffsetMs: hello.timeMs - Date.now(),
+    limits: { ...noLimits, ...hello.limits } as parley.Limits,
+    registration: hello.registration,
+  };
+}
+
+const noLimits = {
+  maxFrameBytes: 0,
+  maxSessionFrameBytes: 0,
+  maxBodyBytes: 0,
+  heartbeatMs: 0,
+  messagesPerSecond: 0,
+  messageBurst: 0,
+  maxUnresolvedMessages: 0,
+  maxUnresolvedBytes: 0,
+};
+
+function lost(text: string): ParleyError {
+  return new ParleyError('disconnected', text);
+}
+
+function silent(): ParleyError {
+  return new ParleyError('timeout', 'The center does not answer.');
+}
+
+/** What an open request is told: the reason, but never mistaken for the center's answer to it. */
+function broken(reason: ParleyError): ParleyError {
+  const { code, message } = reason;
+  return code === 'timeout' || code === 'disconnected' ? new ParleyError('disconnected', message) : reason;
+}
