@@ -9,7 +9,7 @@ export type RegistrationMode = 'open' | 'invite' | 'closed';
 const hourMs = 3_600_000;
 const defaultMaxPerHour = 5;
 /** Addresses whose registrations are remembered; above it the oldest are forgotten. */
-const maxAddresses = 50_000;
+const defaultMaxAddresses = 50_000;
 
 /** Crockford's: none of its letters can be taken for a digit or another letter. */
 const letters = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -23,12 +23,15 @@ export interface RegistrationOptions {
   mode?: RegistrationMode;
   /** Accounts registered in an hour from an address; 0: no limit. */
   maxPerHour?: number;
+  /** Addresses remembered. */
+  maxAddresses?: number;
 }
 
 export class Registration {
   readonly #clock: Clock;
   readonly #mode: RegistrationMode | undefined;
   readonly #maxPerHour: number;
+  readonly #maxAddresses: number;
   /** When each address registered, in the last hour; the longest silent address first. */
   readonly #timesMs = new Map<string, number[]>();
 
@@ -36,6 +39,7 @@ export class Registration {
     this.#clock = options.clock;
     this.#mode = options.mode;
     this.#maxPerHour = options.maxPerHour ?? defaultMaxPerHour;
+    this.#maxAddresses = options.maxAddresses ?? defaultMaxAddresses;
   }
 
   modeFor(from: { loopback: boolean }): RegistrationMode {
@@ -88,7 +92,7 @@ export class Registration {
     this.#timesMs.delete(address);
     this.#timesMs.set(address, recent);
     for (const other of this.#timesMs.keys()) {
-      if (this.#timesMs.size <= maxAddresses) break;
+      if (this.#timesMs.size <= this.#maxAddresses) break;
       this.#timesMs.delete(other);
     }
     return now;
