@@ -69,11 +69,16 @@ export interface MailboxState {
 export type InviteRecord = { code: string; createdAtMs: number; expiresAtMs: number; usesLeft: number };
 export type LockoutRecord = { key: string; untilMs: number };
 
+/**
+ * full: no room. failed: it could not be done, or contradicts what is stored. damaged: what is stored is not what was
+ * written. closed: the engine has stopped (after a failed fsync it stops for good).
+ */
+export type StoreFailure = 'full' | 'failed' | 'damaged' | 'closed';
+
 /** Thrown by any act where the engine cannot do it now; nothing has changed. */
 export class StoreError extends Error {
-  /** full: no room. failed: a write failed. closed: the engine has stopped (after a failed fsync it stops for good). */
-  readonly reason: 'full' | 'failed' | 'closed';
-  constructor(reason: 'full' | 'failed' | 'closed', text: string) {
+  readonly reason: StoreFailure;
+  constructor(reason: StoreFailure, text: string) {
     super(text);
     this.name = 'StoreError';
     this.reason = reason;

@@ -1,0 +1,196 @@
+// Accounts in SQLite: from their making to the last of their name, and the one session each may have.
+import type { DatabaseSync } from 'node:sqlite';
+import { foldName } from '../../shared/names.ts';
+import { type Acts, query } from './acts.ts';
+import type { AccountRecord, SessionRecord } from './store.ts';
+
+interface AccountRow {
+  id: number;
+  name: string;
+  folded: string;
+  password_hash: string;
+  created_at_ms: number;
+  generation: number;
+  jti: string | null;
+  next_jti: string | null;
+  session_key: string | null;
+  session_expires_at_ms: number | null;
+  banned_until_ms: number | null;
+  ban_reason: string;
+  state: AccountRecord['state'];
+}
+
+type AccountActs = Pick<
+  Acts,
+  | 'createAccount'
+  | 'account'
+  | 'accountNamed'
+  | 'accounts'
+  | 'claimSession'
+  | 'renewSession'
+  | 'endSession'
+  | 'setPassword'
+  | 'setBan'
+  | 'setState'
+  | 'removeAccount'
+  | 'releaseName'
+>;
+
+export function accountActs(db: DatabaseSync): AccountActs {
+  const byId = query<AccountRow>(db, 'SELECT * FROM accounts WHERE id = ?');
+  const byName = query<AccountRow>(db, 'SELECT * FROM accounts WHERE folded = ?');
+  const page = query<AccountRow>(db, 'SELECT * FROM accounts WHERE folded > ? ORDER BY folded LIMIT ?');
+  const openPage = query<AccountRow>(
+    db,
+    "SELECT * FROM accounts WHERE folded > ? AND state = 'open' ORDER BY folded LIMIT ?",
+  );
+  const insert = query(
+    db,
+    'INSERT INTO accounts (id, name, folded, password_hash, created_at_ms) VALUES (?, ?, ?, ?, ?)',
+  );
+  const insertMailbox = query(db, 'INSERT INTO mailboxes (account) VALUES (?)');
+  const spendInvite = query(
+    db,
+    'UPDATE invites SET uses_left = uses_left - 1 WHERE code = ? AND uses_left > 0 AND expires_at_ms > ?',
+  );
+  const setSession = query(
+    db,
+    'UPDATE accounts SET generation = ?, jti = ?, next_jti = ?, session_key = ?, session_expires_at_ms = ? WHERE id = ?',
+  );
+  const clearSession = query(
+    db,
+    'UPDATE accounts SET jti = NULL, next_jti = NULL, session_key = NULL, session_expires_at_ms = NULL WHERE id = ?',
+  );
+  const setHash = query(db, 'UPDATE accounts SET password_hash = ? WHERE id = ?');
+  const setBan = query(db, 'UPDATE accounts SET banned_until_ms = ?, ban_reason = ? WHERE id = ?');
+  const setState = query(db, 'UPDATE accounts SET state = ? WHERE id = ?');
+  const anyRun = query<{ 1: number }>(db, 'SELECT 1 FROM runs WHERE account = ? LIMIT 1');
+  const forget = [
+    'DELETE FROM mailboxes WHERE account = ?',
+    'DELETE FROM blocks WHERE account = ?',
+    'DELETE FROM familiar WHERE account = ?',
+    // Not those of its mailbox: they belong to the senders, who still ask what was stored.
+    'DELETE FROM marks WHERE sender = ?',
+    "UPDATE accounts SET state = 'removed', password_hash = '', banned_until_ms = NULL, ban_reason = '' WHERE id = ?",
+  ].map((sql) => query(db, sql));
+  const release = query(db, "DELETE FROM accounts WHERE folded = ? AND state = 'removed'");
+
+  /** Not where only the name is left. */
+  function find(id: number): AccountRow | undefined {
+    const row = byId.get(id);
+    return row?.state === 'removed' ? undefined : row;
+  }
+
+  /** The generation of this session: a new one, unless the session is there already and this is a retry. */
+  function begin(row: AccountRow, session: SessionRecord): number {
+    if (row.jti === session.jti) return row.generation;
+    const generation = row.generation + 1;
+    setSession.run(generation, session.jti, session.nextJti, session.key, session.expiresAtMs, row.id);
+    return generation;
+  }
+
+  return {
+    createAccount({ id, name, passwordHash, createdAtMs, invite }) {
+      const folded = foldName(name);
+      const same = byId.get(id);
+      if (same) return same.folded === folded && same.state !== 'removed' ? 'created' : 'taken';
+      if (byName.get(folded)) return 'taken';
+      if (invite !== undefined && spendInvite.run(invite, createdAtMs).changes === 0) return 'bad_invite';
+      insert.run(id, name, folded, passwordHash, createdAtMs);
+      insertMailbox.run(id);
+      return 'created';
+    },
+
+    account(id) {
+      const row = byId.get(id);
+      return row ? recordOf(row) : null;
+    },
+
+    accountNamed(name) {
+      const row = byName.get(foldName(name));
+      return row ? recordOf(row) : null;
+    },
+
+    accounts({ after, limit, all = false }) {
+      return (all ? page : openPage).all(foldName(after), limit).map(recordOf);
+    },
+
+    claimSession(id, expectedGeneration, session) {
+      const row = find(id);
+      if (!row) return 'gone';
+      if (row.jti !== session.jti && row.generation !== expectedGeneration) return 'conflict';
+      return { generation: begin(row, session) };
+    },
+
+    renewSession(id, jti, nextJti, expiresAtMs) {
+      const row = find(id);
+      if (!row || (row.jti !== jti && row.next_jti !== jti)) return 'revoked';
+      setSession.run(row.generation, jti, nextJti, row.session_key, expiresAtMs, id);
+      return { account: recordOf({ ...row, jti, next_jti: nextJti, session_expires_at_ms: expiresAtMs }) };
+    },
+
+    endSession(id, jti) {
+      const row = find(id);
+      if (row && (jti === null || row.jti === jti || row.next_jti === jti)) clearSession.run(id);
+    },
+
+    setPassword(id, passwordHash, session) {
+      const row = find(id);
+      if (!row) return 'gone';
+      setHash.run(passwordHash, id);
+      if (session) return { generation: begin(row, session) };
+      clearSession.run(id);
+      return { generation: row.generation };
+    },
+
+    setBan(id, untilMs, reason) {
+      if (!find(id)) return 'gone';
+      setBan.run(untilMs, untilMs === null ? '' : reason, id);
+      if (untilMs !== null) clearSession.run(id);
+      return 'done';
+    },
+
+    setState(id, state) {
+      if (!find(id)) return 'gone';
+      setState.run(state, id);
+      return 'done';
+    },
+
+    removeAccount(id) {
+      const row = byId.get(id);
+      if (!row) return 'gone';
+      if (row.state === 'removed') return 'removed';
+      if (anyRun.get(id)) return 'waiting';
+      clearSession.run(id);
+      for (const statement of forget) statement.run(id);
+      return 'removed';
+    },
+
+    releaseName(name) {
+      return release.run(foldName(name)).changes === 0 ? 'not_reserved' : 'released';
+    },
+  };
+}
+
+function recordOf(row: AccountRow): AccountRecord {
+  const session =
+    row.jti === null
+      ? null
+      : {
+          jti: row.jti,
+          nextJti: row.next_jti,
+          key: row.session_key ?? '',
+          expiresAtMs: row.session_expires_at_ms ?? 0,
+        };
+  return {
+    id: row.id,
+    name: row.name,
+    passwordHash: row.password_hash,
+    createdAtMs: row.created_at_ms,
+    generation: row.generation,
+    session,
+    bannedUntilMs: row.banned_until_ms,
+    banReason: row.ban_reason,
+    state: row.state,
+  };
+}

@@ -1,0 +1,156 @@
+// The tables of the center's database, and how a file of an older version becomes one of this version.
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+
+/** Stands in the header of every center's database: 'PRLC'. */
+const applicationId = 0x50524c43;
+
+/**
+ * One entry a version, only ever added to: the first makes version 1 of an empty file, the next version 2 of that.
+ *
+ * runs has a rowid, and not its place as the key, so that the blobs of one commit lie side by side; the index
+ * carries all columns that are asked for without the frames.
+ */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    folded TEXT NOT NULL UNIQUE,
+    password_hash TEXT NOT NULL,
+    created_at_ms REAL NOT NULL,
+    generation INTEGER NOT NULL DEFAULT 0,
+    jti TEXT,
+    next_jti TEXT,
+    session_key TEXT,
+    session_expires_at_ms REAL,
+    banned_until_ms REAL,
+    ban_reason TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'closing', 'removed'))
+  ) STRICT;
+
+  CREATE TABLE mailboxes (
+    account INTEGER PRIMARY KEY,
+    acked_to INTEGER NOT NULL DEFAULT 0,
+    last INTEGER NOT NULL DEFAULT 0,
+    reserved_to INTEGER NOT NULL DEFAULT 1
+  ) STRICT;
+
+  CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    previous INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    frames BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX runs_by_place ON runs (account, first, last, bytes, received_at_ms);
+
+  CREATE TABLE marks (
+    sender INTEGER NOT NULL,
+    outbox BLOB NOT NULL,
+    recipient INTEGER NOT NULL,
+    accepted INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    PRIMARY KEY (sender, outbox, recipient)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX marks_by_recipient ON marks (recipient, sender);
+
+  CREATE TABLE blocks (
+    account INTEGER NOT NULL,
+    blocked INTEGER NOT NULL,
+    PRIMARY KEY (account, blocked)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE familiar (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    address TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX familiar_by_account ON familiar (account, id);
+
+  CREATE TABLE invites (
+    code TEXT PRIMARY KEY,
+    created_at_ms REAL NOT NULL,
+    expires_at_ms REAL NOT NULL,
+    uses_left INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE lockouts (
+    key TEXT PRIMARY KEY,
+    until_ms REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE center (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    time_ms REAL NOT NULL
+  ) STRICT;
+  INSERT INTO center (one, time_ms) VALUES (1, 0);
+  `,
+];
+
+/** A file that this program must not touch; the text says what it is and what to do. */
+export class WrongVersion extends Error {
+  constructor(text: string) {
+    super(text);
+    this.name = 'WrongVersion';
+  }
+}
+
+/**
+ * Brings the open database of this file to the newest version, each step in one commit. What is not empty is first
+ * copied to `<file>.bak-v<its version>`.
+ * @returns the version it had, 0 for an empty file
+ * @throws WrongVersion for a file of a newer version, or of another program
+ */
+export function migrate(db: DatabaseSync, file: string, steps: readonly string[] = migrations): number {
+  const version = pragma(db, 'user_version');
+  if (version === 0 && !isEmpty(db)) {
+    throw new WrongVersion(`${file} is not the database of a Parley center.`);
+  }
+  if (version !== 0 && pragma(db, 'application_id') !== applicationId) {
+    throw new WrongVersion(`${file} is not the database of a Parley center.`);
+  }
+  if (version > steps.length) {
+    throw new WrongVersion(
+      `${file} has version ${version}, and this program knows no later one than ${steps.length}. ` +
+        'Run the newer program that wrote it, or restore a backup from before.',
+    );
+  }
+  if (version > 0 && version < steps.length) copyBefore(db, file, version);
+  steps.slice(version).forEach((step, index) => {
+    db.exec('BEGIN IMMEDIATE');
+    db.exec(step);
+    db.exec(`PRAGMA application_id = ${applicationId}`);
+    db.exec(`PRAGMA user_version = ${version + index + 1}`);
+    db.exec('COMMIT');
+  });
+  return version;
+}
+
+function copyBefore(db: DatabaseSync, file: string, version: number): void {
+  const copy = `${file}.bak-v${version}`;
+  // Under another name until it is whole: a copy cut short by a crash is not taken for a backup.
+  const unfinished = `${copy}.unfinished`;
+  rmSync(unfinished, { force: true });
+  db.prepare('VACUUM INTO ?').run(unfinished);
+  const written = openSync(unfinished, 'r+');
+  fsyncSync(written);
+  closeSync(written);
+  renameSync(unfinished, copy);
+}
+
+function isEmpty(db: DatabaseSync): boolean {
+  return db.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined;
+}
+
+/** The value of a pragma that is one number. */
+export function pragma(db: DatabaseSync, name: string): number {
+  const row = db.prepare(`PRAGMA ${name}`).get();
+  return Number(row?.[name]);
+}
