@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import protobuf from 'protobufjs';
+import { commands } from '../../center/commands/table.ts';
 import { errorCodes } from '../../shared/errors.ts';
 import { encodeFrame } from '../../shared/frames.ts';
 import { centerProof, peerProof } from '../../shared/identity.ts';
@@ -27,6 +28,13 @@ describe('docs/protocol.md', () => {
     const rows = [...table.matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, number, name]) => [name, Number(number)]);
     const bodies = frame.oneofs.body?.fieldsArray ?? [];
     expect(Object.fromEntries(rows)).to.deep.equal(Object.fromEntries(bodies.map(({ type, id }) => [type, id])));
+  });
+
+  it('has every request that the center answers, and no other', () => {
+    const table = page.slice(page.indexOf('## 8.'), page.indexOf('## 9.'));
+    const rows = [...table.matchAll(/^\| `(\w+)` \| `\w+` \|/gm)].map(([, name]) => name);
+    const names = Object.keys(commands).map((name) => `${name.charAt(0).toUpperCase()}${name.slice(1)}`);
+    expect(rows).to.have.members(names);
   });
 
   it('names every message and every limit of the contract', () => {
