@@ -1,0 +1,316 @@
+// The peer as somebody uses it by hand: signing in, the prompt, what is under way, and back to `Username:`.
+import { ParleyError } from '../shared/errors.ts';
+import type { PeerApi } from './api.ts';
+import type { Command, Desk, Question } from './command.ts';
+import { completions, parseLine, runCommand, runsAlone } from './commands.ts';
+import type { OutgoingMessage, PeerEvent } from './events.ts';
+import { CommandError } from './fields.ts';
+import { askSignIn, Conversation, exitCodes, type SignIn, type SignInOptions, signIn } from './front.ts';
+import { count, type Line, renderError, renderEvent, renderOutbox, renderOutgoing, renderReply } from './render.ts';
+import type { Asked, Terminal } from './terminal.ts';
+
+export interface InteractiveOptions {
+  terminal: Terminal;
+  /** A new peer for each session. */
+  makePeer: () => PeerApi;
+  signIn: SignInOptions;
+  /** Where the center is, in words. */
+  center: string;
+  holds: boolean;
+  /** false: what is unsent is lost when the program ends. */
+  keepsOutbox: boolean;
+  /** Aborted by a signal: go offline at once. */
+  stop: AbortSignal;
+}
+
+/** Whatever takes longer says so. */
+export const progressAfterMs = 1_000;
+/** Messages that are marked as pending above the prompt; more are only counted. */
+export const maxPendingShown = 3;
+/** Commands typed while another one waits for its answer. */
+export const maxCommandsWaiting = 1_000;
+/** Names of the newest messages that Tab knows from the start. */
+const historyRowsForNames = 200;
+/** Going offline takes no longer. */
+const maxLeaveMs = 3_000;
+const outboxPatienceMs = 10_000;
+
+/** Runs until the user leaves; resolves with the exit code. */
+export async function runInteractive(options: InteractiveOptions): Promise<number> {
+  let given = options.signIn;
+  for (;;) {
+    const session = new Session(options);
+    const end = await session.run(given);
+    if (end === 'left') return exitCodes.done;
+    given = { ...given, user: null, password: null, register: false, resume: false };
+  }
+}
+
+class Session {
+  readonly #options: InteractiveOptions;
+  readonly #terminal: Terminal;
+  readonly #peer: PeerApi;
+  readonly #conversation: Conversation;
+  /** Aborted when the session is over or the user leaves: nothing is asked any more. */
+  readonly #over = new AbortController();
+  #end: 'left' | 'ended' | null = null;
+  #waitingFor: string | null = null;
+  #wake: () => void = () => undefined;
+
+  constructor(options: InteractiveOptions) {
+    this.#options = options;
+    this.#terminal = options.terminal;
+    this.#peer = options.makePeer();
+    this.#conversation = new Conversation({ holds: options.holds, keepUnstored: false });
+  }
+
+  async run(given: SignInOptions): Promise<'left' | 'ended'> {
+    const onStop = () => this.#finish('left');
+    const { stop } = this.#options;
+    if (stop.aborted) onStop();
+    stop.addEventListener('abort', onStop, { once: true });
+    this.#terminal.onLeave = onStop;
+    const following = this.#follow();
+    // A listener that fails is a fault of ours: it must not pass unseen, and not wait for the end of the session.
+    const failed = new Promise<never>((_, reject) => following.catch(reject));
+    try {
+      await Promise.race([failed, this.#signInAndConverse(given)]);
+      return this.#end ?? 'left';
+    } finally {
+      stop.removeEventListener('abort', onStop);
+      this.#terminal.onLeave = () => undefined;
+      this.#terminal.setStatus([]);
+      await this.#goOffline(following);
+    }
+  }
+
+  async #signInAndConverse(given: SignInOptions): Promise<void> {
+    if (!(await this.#signIn(given))) return this.#finish('left');
+    for (const message of this.#peer.outbox()) this.#conversation.sent(message);
+    for (const row of this.#peer.history({ limit: historyRowsForNames })) this.#conversation.meet(row.with);
+    this.#showStatus();
+    await this.#converse();
+  }
+
+  #finish(end: 'left' | 'ended'): void {
+    this.#end ??= end;
+    this.#over.abort();
+    this.#wake();
+  }
+
+  async #goOffline(following: Promise<void>): Promise<void> {
+    const unsent = this.#conversation.pendingCount;
+    if (this.#end === 'left' && unsent > 0) this.#print([this.#unsentLine(unsent)]);
+    const closed = this.#peer.close().catch(() => undefined);
+    await Promise.race([closed.then(() => following).catch(() => undefined), pause(maxLeaveMs)]);
+  }
+
+  #unsentLine(unsent: number): Line {
+    const messages = count(unsent, 'message is', 'messages are');
+    const then = this.#options.keepsOutbox
+      ? `${unsent === 1 ? 'it goes' : 'they go'} at your next login.`
+      : `${unsent === 1 ? 'it is' : 'they are'} lost, as --no-history keeps nothing.`;
+    return { text: `${messages} unsent: ${then}`, tone: 'warning' };
+  }
+
+  #print(lines: readonly Line[]): void {
+    this.#terminal.print(lines);
+  }
+
+  // --- events -------------------------------------------------------------------------------------
+
+  async #follow(): Promise<void> {
+    for await (const event of this.#peer.events()) this.#takeEvent(event);
+  }
+
+  #takeEvent(event: PeerEvent): void {
+    const news = this.#conversation.take(event);
+    // Out of the status first: a message is never seen as pending and as accepted.
+    this.#showStatus();
+    if (news) this.#print(renderEvent(event));
+    if (event.type === 'ended') this.#finish('ended');
+    this.#wake();
+  }
+
+  #showStatus(): void {
+    const pending = this.#conversation.firstPending(maxPendingShown).map((message) => {
+      const { text } = renderOutgoing({ ...message, state: 'pending' });
+      return text.replaceAll(/\n */g, ' ↵ ');
+    });
+    const more = this.#conversation.pendingCount - pending.length;
+    if (more > 0) pending.push(`(pending) and ${count(more, 'more message')}`);
+    this.#terminal.setStatus(this.#waitingFor === null ? pending : [...pending, this.#waitingFor]);
+  }
+
+  /** Says what is waited for where that takes longer than a moment. */
+  async #withProgress<T>(text: string, work: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => {
+      this.#waitingFor = text;
+      if (this.#terminal.showsStatus) this.#showStatus();
+      else this.#print([{ text, tone: 'faint' }]);
+    }, progressAfterMs);
+    try {
+      return await work;
+    } finally {
+      clearTimeout(timer);
+      this.#waitingFor = null;
+      this.#showStatus();
+    }
+  }
+
+  // --- signing in ---------------------------------------------------------------------------------
+
+  async #ask(question: Question, more: Partial<Asked> = {}): Promise<string | null> {
+    const answer = await this.#terminal.ask({ ...question, ...more, signal: this.#over.signal });
+    if (answer.type === 'leave') this.#finish('left');
+    return answer.type === 'line' ? answer.text : null;
+  }
+
+  /** False where the user left. */
+  async #signIn(first: SignInOptions): Promise<boolean> {
+    let given = first;
+    while (this.#end === null) {
+      try {
+        const how = await askSignIn(given, (question) => this.#askSignIn(question));
+        if (how === null) return false;
+        await this.#connect(how);
+        return true;
+      } catch (error) {
+        if (this.#end !== null) return false;
+        this.#print([renderError(error)]);
+        given = { ...given, user: null, password: null, resume: false };
+      }
+    }
+    return false;
+  }
+
+  async #askSignIn(question: Question): Promise<string | null> {
+    for (;;) {
+      const answer = await this.#ask(question);
+      if (question.secret || answer === null) return answer;
+      const word = answer.trim().replace(/^\//, '');
+      if (word === 'help') this.#print([{ text: signInHelp, tone: 'status' }]);
+      else if (word !== '') return answer;
+    }
+  }
+
+  async #connect(how: SignIn): Promise<void> {
+    try {
+      await this.#withProgress(`Connecting to ${this.#options.center}…`, this.#unlessLeft(signIn(this.#peer, how)));
+    } catch (error) {
+      if (!(error instanceof ParleyError && error.code === 'invite_needed' && how.how === 'register')) throw error;
+      this.#print([renderError(error)]);
+      const invite = await this.#ask({ prompt: 'Invite code: ', secret: false });
+      if (invite === null || invite.trim() === '') throw new CommandError('Nothing was registered.');
+      await this.#connect({ ...how, invite: invite.trim() });
+    }
+  }
+
+  /** Leaving must not wait for a center that does not answer. */
+  #unlessLeft<T>(work: Promise<T>): Promise<T> {
+    const left = new Promise<never>((_, reject) => {
+      const onLeft = () => reject(new ParleyError('cancelled', 'Connecting was given up.'));
+      this.#over.signal.addEventListener('abort', onLeft, { once: true });
+    });
+    return Promise.race([work, left]);
+  }
+
+  // --- commands -----------------------------------------------------------------------------------
+
+  async #converse(): Promise<void> {
+    let running: Promise<void> = Promise.resolve();
+    let waiting = 0;
+    while (this.#end === null) {
+      const line = await this.#ask({ prompt: '>', secret: false }, { remembered: true, complete: this.#complete });
+      if (line === null) return;
+      const command = this.#parse(line);
+      if (command === null) continue;
+      if (command.command === 'quit') {
+        await Promise.race([running, pause(maxLeaveMs)]);
+        return this.#finish('left');
+      }
+      if (waiting >= maxCommandsWaiting) {
+        this.#print([
+          { text: 'Too many commands wait for the center. Try again when they are answered.', tone: 'error' },
+        ]);
+        continue;
+      }
+      waiting += 1;
+      running = running
+        .then(() => this.#run(command))
+        .finally(() => {
+          waiting -= 1;
+        });
+      if (runsAlone(command)) await running;
+    }
+  }
+
+  readonly #complete = (before: string): readonly string[] => completions(before, this.#conversation.names);
+
+  #parse(line: string): Command | null {
+    try {
+      return parseLine(line);
+    } catch (error) {
+      this.#print([renderError(error)]);
+      return null;
+    }
+  }
+
+  async #run(command: Command): Promise<void> {
+    const desk: Desk = {
+      peer: this.#peer,
+      ask: (question) => this.#ask(question),
+      emptyOutbox: () => this.#emptyOutbox(),
+      showOutbox: (messages) => this.#print(renderOutbox(messages, Date.now())),
+    };
+    try {
+      const answer = runCommand(desk, command);
+      const reply = await (runsAlone(command) ? answer : this.#withProgress('Waiting for the center…', answer));
+      this.#conversation.note(reply);
+      this.#showStatus();
+      this.#print(renderReply(reply, Date.now()));
+      if (reply.reply === 'message') this.#markPending(reply.message);
+      if (reply.reply === 'logout') this.#loggedOut();
+    } catch (error) {
+      if (this.#end === null) this.#print([renderError(error)]);
+      else if (!(error instanceof CommandError || error instanceof ParleyError)) throw error;
+    }
+  }
+
+  /** Where pending messages cannot be shown above the prompt, one that takes long is printed. */
+  #markPending(message: OutgoingMessage): void {
+    if (this.#terminal.showsStatus) return;
+    const timer = setTimeout(() => {
+      const waits = this.#conversation.pending.some(({ id }) => id === message.id);
+      if (waits && this.#end === null) this.#print([renderOutgoing(message)]);
+    }, progressAfterMs);
+    this.#over.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  }
+
+  #loggedOut(): void {
+    if (this.#end === null) this.#print([{ text: 'Logged out.', tone: 'status' }]);
+    this.#finish('ended');
+  }
+
+  async #emptyOutbox(): Promise<OutgoingMessage[]> {
+    const deadline = AbortSignal.timeout(outboxPatienceMs);
+    const waiting = async () => {
+      while (this.#conversation.pendingCount > 0 && this.#end === null && !deadline.aborted) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+          deadline.addEventListener('abort', () => resolve(), { once: true });
+        });
+      }
+    };
+    await this.#withProgress('Sending what is in the outbox first…', waiting());
+    return this.#conversation.pending;
+  }
+}
+
+const signInHelp = 'Type your name; or register, to make an account; or quit.';
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

@@ -1,0 +1,254 @@
+// The peer as a tool in a pipe: lines in, lines (or JSON) out, an exit code that says whether all was delivered.
+import { type ErrorCode, ParleyError } from '../shared/errors.ts';
+import type { PeerApi } from './api.ts';
+import type { Command, Desk } from './command.ts';
+import { parseLine, runCommand } from './commands.ts';
+import type { OutgoingMessage } from './events.ts';
+import { CommandError } from './fields.ts';
+import {
+  askSignIn,
+  Conversation,
+  exitCodes,
+  isRefusal,
+  type SignIn,
+  type SignInOptions,
+  signIn,
+  type WaitFor,
+} from './front.ts';
+import { JsonWriter, parseInput, parseSignIn, requestId } from './json.ts';
+import { LineSource } from './line-source.ts';
+import { count } from './render.ts';
+import { type Request, TextWriter, type Writer } from './writer.ts';
+
+export interface PipeOptions {
+  peer: PeerApi;
+  signIn: SignInOptions;
+  wait: WaitFor;
+  holds: boolean;
+  json: boolean;
+  input: AsyncIterable<Uint8Array>;
+  out: (text: string) => void;
+  diagnose: (text: string) => void;
+  /** Aborted by a signal or when nobody reads the output any more: go offline at once. */
+  stop: AbortSignal;
+  /** Without progress for so long, waiting is given up. */
+  giveUpMs?: number;
+}
+
+export const defaultGiveUpMs = 30_000;
+/** Saying goodbye to a center that does not answer takes no longer. */
+const maxLeaveMs = 5_000;
+
+/** Why the peer no longer waits for anything. */
+type Halt = { why: 'stopped' } | { why: 'ended'; code: ErrorCode } | { why: 'crashed'; error: unknown };
+
+/** Runs to the end; resolves with the exit code. */
+export async function runPipe(options: PipeOptions): Promise<number> {
+  const run = new PipeRun(options);
+  try {
+    return await run.run();
+  } finally {
+    await within(maxLeaveMs, options.peer.close()).catch(() => undefined);
+  }
+}
+
+class PipeRun {
+  readonly #options: PipeOptions;
+  readonly #peer: PeerApi;
+  readonly #lines: LineSource;
+  readonly #writer: Writer;
+  readonly #conversation: Conversation;
+  #halt: Halt | null = null;
+  #wake: () => void = () => undefined;
+  #failedCommands = 0;
+
+  constructor(options: PipeOptions) {
+    this.#options = options;
+    this.#peer = options.peer;
+    this.#lines = new LineSource(options.input);
+    this.#writer = options.json ? new JsonWriter(options.out) : new TextWriter(options.out, options.diagnose);
+    this.#conversation = new Conversation({ holds: options.holds, keepUnstored: options.wait === 'stored' });
+  }
+
+  async run(): Promise<number> {
+    const { stop } = this.#options;
+    const onStop = () => this.#stopWaiting({ why: 'stopped' });
+    if (stop.aborted) onStop();
+    stop.addEventListener('abort', onStop, { once: true });
+    const following = this.#follow().catch((error: unknown) => this.#stopWaiting({ why: 'crashed', error }));
+    const refused = await this.#signIn();
+    if (refused !== null) return refused;
+    const end = await this.#runCommands();
+    const code = await this.#leave(end);
+    await within(maxLeaveMs, following).catch(() => undefined);
+    return code;
+  }
+
+  /** Everything that is being waited for comes to its end: input, replies, progress. */
+  #stopWaiting(halt: Halt): void {
+    this.#halt ??= halt;
+    this.#lines.end();
+    if (halt.why !== 'ended') this.#peer.close().catch(() => undefined);
+    this.#wake();
+  }
+
+  async #follow(): Promise<void> {
+    for await (const event of this.#peer.events()) {
+      if (this.#conversation.take(event)) this.#writer.event(event);
+      if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
+      this.#wake();
+    }
+  }
+
+  /** Null when signed in, else the exit code. */
+  async #signIn(): Promise<number | null> {
+    try {
+      const how = await this.#readSignIn();
+      if (this.#halt !== null) return this.#haltCode();
+      if (how === null) {
+        const missing = 'The input ended before the name and the password were complete; nothing was sent.';
+        this.#writer.error(new CommandError(missing), this.#request(this.#lines.number + 1));
+        return exitCodes.signIn;
+      }
+      await signIn(this.#peer, how);
+      for (const message of this.#peer.outbox()) this.#conversation.sent(message);
+      return null;
+    } catch (error) {
+      if (this.#halt?.why === 'stopped') return exitCodes.done;
+      this.#writer.error(error, this.#request(this.#lines.number));
+      return isRefusal(error) ? exitCodes.signIn : exitCodes.unreachable;
+    }
+  }
+
+  #request(line: number): Request {
+    return { line, command: undefined, id: undefined };
+  }
+
+  async #readSignIn(): Promise<SignIn | null> {
+    const { signIn: given, json } = this.#options;
+    const complete = given.user !== null && (given.resume || given.password !== null);
+    if (!json || complete) return await askSignIn(given, () => this.#ask());
+    let first = await this.#ask();
+    const whole = first === null ? null : parseSignIn(first);
+    if (whole !== null) return whole;
+    return await askSignIn(given, async () => {
+      const line = first ?? (await this.#ask());
+      first = null;
+      return line;
+    });
+  }
+
+  async #ask(): Promise<string | null> {
+    return (await this.#lines.next())?.text ?? null;
+  }
+
+  /** Runs line after line; resolves with how the commands ended. */
+  async #runCommands(): Promise<'input' | 'logout' | 'quit'> {
+    for (;;) {
+      const request = this.#request(this.#lines.number + 1);
+      try {
+        const line = await this.#lines.next();
+        if (line === null || this.#halt !== null) return 'input';
+        if (this.#options.json) request.id = requestId(line.text);
+        const command = this.#options.json ? parseInput(line.text) : parseLine(line.text);
+        if (command === null) continue;
+        request.command = command.command;
+        if (command.command === 'logout' || command.command === 'quit') {
+          this.#writer.reply({ reply: command.command }, request);
+          return command.command;
+        }
+        await this.#runCommand(command, request);
+      } catch (error) {
+        if (this.#halt !== null) return 'input';
+        this.#failedCommands += 1;
+        this.#writer.error(error, request);
+      }
+    }
+  }
+
+  async #runCommand(command: Command, request: Request): Promise<void> {
+    const desk: Desk = {
+      peer: this.#peer,
+      ask: () => this.#ask(),
+      emptyOutbox: () => this.#drain('accepted'),
+      showOutbox: (messages) => this.#writer.outbox(messages),
+    };
+    const reply = await runCommand(desk, command);
+    this.#conversation.note(reply);
+    this.#writer.reply(reply, request);
+  }
+
+  /** Waits while anything progresses; resolves with what stayed. */
+  async #drain(wait: WaitFor): Promise<OutgoingMessage[]> {
+    const giveUpMs = this.#options.giveUpMs ?? defaultGiveUpMs;
+    let progress = this.#conversation.progress;
+    let since = performance.now();
+    while (!this.#conversation.settled(wait) && this.#halt === null) {
+      const leftMs = giveUpMs - (performance.now() - since);
+      if (leftMs <= 0) break;
+      await this.#change(leftMs);
+      if (this.#conversation.progress === progress) continue;
+      progress = this.#conversation.progress;
+      since = performance.now();
+    }
+    return [...this.#conversation.pending, ...(wait === 'stored' ? this.#conversation.unstored : [])];
+  }
+
+  #change(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #leave(end: 'input' | 'logout' | 'quit'): Promise<number> {
+    const { wait } = this.#options;
+    const left = wait === 'none' ? [] : await this.#drain(wait);
+    const halted = this.#halt;
+    if (halted === null) await this.#sayGoodbye(end);
+    else if (halted.why !== 'ended') return this.#haltCode();
+    if (left.length > 0) this.#writer.left(left, this.#whyLeft(left));
+    const code = this.#haltCode();
+    if (code !== exitCodes.done) return code;
+    const failed = left.length > 0 || this.#conversation.undelivered > 0 || this.#failedCommands > 0;
+    return failed ? exitCodes.undelivered : exitCodes.done;
+  }
+
+  #haltCode(): number {
+    const halt = this.#halt;
+    if (halt === null || halt.why === 'stopped') return exitCodes.done;
+    if (halt.why === 'crashed') throw halt.error;
+    if (halt.code === 'displaced') return exitCodes.displaced;
+    return halt.code === 'logged_out' || halt.code === 'account_deleted' ? exitCodes.done : exitCodes.undelivered;
+  }
+
+  #whyLeft(left: readonly OutgoingMessage[]): string {
+    const what = this.#options.wait === 'stored' ? 'not stored' : 'not accepted';
+    const messages = `${count(left.length, 'message is', 'messages are')} ${what}`;
+    if (this.#halt !== null) return `${messages}. What waits in the outbox goes at the next login:`;
+    const seconds = Math.ceil((this.#options.giveUpMs ?? defaultGiveUpMs) / 1000);
+    return `${messages} after ${seconds} s without progress. What waits in the outbox goes at the next login:`;
+  }
+
+  async #sayGoodbye(end: 'input' | 'logout' | 'quit'): Promise<void> {
+    try {
+      await within(maxLeaveMs, end === 'quit' ? this.#peer.close() : this.#peer.logout());
+    } catch (error) {
+      if (this.#halt === null) this.#writer.error(error, { line: 0, command: 'logout', id: undefined });
+    }
+  }
+}
+
+/** As the promise, but rejects when it takes longer. */
+async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  const timeout = Promise.withResolvers<never>();
+  const timer = setTimeout(() => timeout.reject(new ParleyError('timeout', 'The center did not answer.')), timeoutMs);
+  try {
+    return await Promise.race([promise, timeout.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
