@@ -34,6 +34,8 @@ type AccountActs = Pick<
   | 'setState'
   | 'removeAccount'
   | 'releaseName'
+  | 'onlineAccounts'
+  | 'setOffline'
 >;
 
 export function accountActs(db: DatabaseSync): AccountActs {
@@ -55,15 +57,17 @@ export function accountActs(db: DatabaseSync): AccountActs {
   );
   const setSession = query(
     db,
-    'UPDATE accounts SET generation = ?, jti = ?, next_jti = ?, session_key = ?, session_expires_at_ms = ? WHERE id = ?',
+    'UPDATE accounts SET generation = ?, jti = ?, next_jti = ?, session_key = ?, session_expires_at_ms = ?, online = 1 WHERE id = ?',
   );
   const clearSession = query(
     db,
-    'UPDATE accounts SET jti = NULL, next_jti = NULL, session_key = NULL, session_expires_at_ms = NULL WHERE id = ?',
+    'UPDATE accounts SET jti = NULL, next_jti = NULL, session_key = NULL, session_expires_at_ms = NULL, online = 0 WHERE id = ?',
   );
   const setHash = query(db, 'UPDATE accounts SET password_hash = ? WHERE id = ?');
   const setBan = query(db, 'UPDATE accounts SET banned_until_ms = ?, ban_reason = ? WHERE id = ?');
   const setState = query(db, 'UPDATE accounts SET state = ? WHERE id = ?');
+  const nameOnline = query<{ id: number; name: string }>(db, 'SELECT id, name FROM accounts WHERE online = 1');
+  const setOffline = query(db, 'UPDATE accounts SET online = 0 WHERE id = ?');
   const anyRun = query<{ 1: number }>(db, 'SELECT 1 FROM runs WHERE account = ? LIMIT 1');
   const forget = [
     'DELETE FROM mailboxes WHERE account = ?',
@@ -164,6 +168,14 @@ export function accountActs(db: DatabaseSync): AccountActs {
       clearSession.run(id);
       for (const statement of forget) statement.run(id);
       return 'removed';
+    },
+
+    onlineAccounts() {
+      return nameOnline.all().map(({ id, name }) => ({ id, name }));
+    },
+
+    setOffline(ids) {
+      for (const id of ids) setOffline.run(id);
     },
 
     releaseName(name) {

@@ -26,8 +26,11 @@ export const migrations: readonly string[] = [
     session_expires_at_ms REAL,
     banned_until_ms REAL,
     ban_reason TEXT NOT NULL DEFAULT '',
+    online INTEGER NOT NULL DEFAULT 0,
     state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'closing', 'removed'))
   ) STRICT;
+
+  CREATE INDEX accounts_online ON accounts (id) WHERE online = 1;
 
   CREATE TABLE mailboxes (
     account INTEGER PRIMARY KEY,

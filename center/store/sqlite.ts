@@ -102,6 +102,8 @@ class SqliteStore implements Store {
   readonly setState = this.#act('setState');
   readonly removeAccount = this.#act('removeAccount');
   readonly releaseName = this.#act('releaseName');
+  readonly onlineAccounts = this.#act('onlineAccounts');
+  readonly setOffline = this.#act('setOffline');
   readonly setBlock = this.#act('setBlock');
   readonly blocks = this.#act('blocks');
   readonly addFamiliar = this.#act('addFamiliar');

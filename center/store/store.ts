@@ -133,6 +133,9 @@ export interface Store {
   /** Keys and addresses from which this account has logged in, the last 64. */
   addFamiliar(id: number, key: string, address: string): Promise<void>;
   isFamiliar(id: number, key: string, address: string): Promise<boolean>;
+  /** Accounts that are online as far as others were told: since a login or resume, until one of endSession, setBan, setOffline or their end. */
+  onlineAccounts(): Promise<{ id: number; name: string }[]>;
+  setOffline(ids: number[]): Promise<void>;
   /** Accounts that this one has written to or heard from, at most limit. */
   contacts(id: number, limit: number): Promise<number[]>;
 

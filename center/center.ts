@@ -1,0 +1,277 @@
+// A center: its services put together, started and stopped. The program and whoever embeds one both begin here.
+import { existsSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { lockDirectory, makeDirectory } from '../shared/directory.ts';
+import { type ErrorCode, ParleyError } from '../shared/errors.ts';
+import type { AdminServices } from './admin.ts';
+import { ChunkPool } from './chunks.ts';
+import { Clock } from './clock.ts';
+import { Connection, Outputs } from './connection.ts';
+import { Mail } from './delivery/mail.ts';
+import { type CenterIdentity, openIdentity } from './identity.ts';
+import { type CenterLimits, centerLimits } from './limits.ts';
+import { isLoopback, type Listener, listen } from './listener.ts';
+import { Lockout } from './lockout.ts';
+import type { Logger } from './log.ts';
+import { Passwords } from './passwords.ts';
+import { Presence } from './presence.ts';
+import { Registration, type RegistrationMode } from './registration.ts';
+import type { Services } from './services.ts';
+import { type Origin, Session } from './session.ts';
+import { Sessions } from './sessions.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
+import { Tokens } from './tokens.ts';
+import { Turn } from './turn.ts';
+import { encodeNotice, noticeOutbox } from './undeliverable.ts';
+import { Wheel } from './wheel.ts';
+
+export const storeFile = 'center.db';
+const saveTimeMs = 10_000;
+/** Accounts remembered over a restart as online. */
+const measuredCommits = 5;
+/** After telling everybody, the time to write it. */
+const farewellMs = 200;
+
+export interface CenterOptions {
+  host: string;
+  /** 0: a free one. */
+  port: number;
+  dataDir: string;
+  /** No TLS; loopback addresses only. */
+  plain?: boolean;
+  /** Unless given: open over loopback, else by invite. */
+  registration?: RegistrationMode;
+  bcryptCost?: number;
+  limits?: Partial<CenterLimits>;
+  /** All mailboxes together; default: half of what is free on the disk. */
+  maxStoreBytes?: number;
+  /** A certificate of an authority, PEM; default: one that the identity key has signed itself. */
+  cert?: { key: string; cert: string };
+  log?: Logger;
+}
+
+const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+export class Center {
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  /** Of the identity key, as SSH shows it. */
+  readonly fingerprint: string;
+  /** Hex. */
+  readonly centerId: string;
+  /** A commit on this disk, measured at the start. */
+  readonly fsyncMs: number;
+  /** Settles when the store has failed for good: nothing more is accepted, and the center is to be stopped. */
+  readonly failed: Promise<Error>;
+  readonly #services: Services;
+  readonly #listener: Listener;
+  readonly #release: () => void;
+  readonly #timeTimer: NodeJS.Timeout;
+  #stopping: Promise<void> | null = null;
+
+  /** Rejects with an error that says what to do: directory in use or not writable, damaged files, address in use. */
+  static async start(options: CenterOptions): Promise<Center> {
+    const { dataDir, log = silent } = options;
+    if (options.plain && !isLoopback(options.host === 'localhost' ? '127.0.0.1' : options.host)) {
+      throw new Error(`Plain TCP is for loopback addresses only, and ${options.host} is none: leave out --plain.`);
+    }
+    makeDirectory(dataDir);
+    const lock = lockDirectory(dataDir, 'a center');
+    const failed = Promise.withResolvers<Error>();
+    let store: Store | null = null;
+    try {
+      const file = join(dataDir, storeFile);
+      const identity = await openIdentity(dataDir, { create: !existsSync(file) });
+      store = await openSqliteStore({ file, log, onFailed: failed.resolve });
+      const services = await openServices(options, identity, store, log);
+      const fsyncMs = await measureCommit(services);
+      const listener = await openListener(options, services);
+      return new Center({
+        options,
+        services,
+        listener,
+        fsyncMs,
+        failed: failed.promise,
+        release: () => lock.release(),
+      });
+    } catch (error) {
+      await store?.close().catch(() => undefined);
+      lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(parts: {
+    options: CenterOptions;
+    services: Services;
+    listener: Listener;
+    fsyncMs: number;
+    failed: Promise<Error>;
+    release: () => void;
+  }) {
+    const { services, listener } = parts;
+    this.host = parts.options.host;
+    this.port = listener.port;
+    this.dataDir = parts.options.dataDir;
+    this.fingerprint = services.identity.fingerprint;
+    this.centerId = services.identity.centerId.toString('hex');
+    this.fsyncMs = parts.fsyncMs;
+    this.failed = parts.failed;
+    this.#services = services;
+    this.#listener = listener;
+    this.#release = parts.release;
+    const { store, clock, wheel } = services;
+    wheel.start();
+    this.#timeTimer = setInterval(() => void store.saveTime(clock.now()).catch(() => undefined), saveTimeMs).unref();
+  }
+
+  /** What the operator's commands work on. */
+  adminServices(): AdminServices {
+    const { store, clock, passwords, lockout, mail, presence } = this.#services;
+    return {
+      store,
+      clock,
+      hashPassword: (password) => passwords.hash(password),
+      unlock: async (name) => void (await lockout.unlock(name)),
+      deliverNotices: (sender, notices) => {
+        const [first] = notices;
+        if (!first) return Promise.resolve();
+        const encoded = notices.map((notice) => ({
+          number: notice.position,
+          encode: (position: number, receivedAtMs: number) => encodeNotice(notice, position, receivedAtMs),
+        }));
+        return mail.sendNotices(sender, noticeOutbox(first.recipient), encoded);
+      },
+      live: {
+        host: this.host,
+        port: this.port,
+        pid: process.pid,
+        online: (account) => presence.isOnline(account),
+        endSessions: (account, code, text) => this.endSessions(account, code, text),
+        accountChanged: () => undefined,
+        closeMailbox: (account) => mail.closeMailbox(account),
+      },
+    };
+  }
+
+  /** Closes a live session of the account with this error. */
+  endSessions(account: number, code: ErrorCode, text: string): void {
+    this.#services.sessions.of(account)?.end(new ParleyError(code, text), 'now');
+    this.#services.presence.remove(account);
+  }
+
+  /** Stops accepting, tells the peers, keeps what is on its way, and lets the directory go. Can be called again. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const { sessions, mail, store, passwords, wheel } = this.#services;
+    this.#listener.close();
+    clearInterval(this.#timeTimer);
+    wheel.stop();
+    // Whoever was online is remembered as that: they come back without a notice.
+    const open = [...sessions.all()];
+    for (const session of open) session.end(new ParleyError('shutting_down', 'The center is stopping.'), 'later');
+    if (open.length > 0) await new Promise((resolve) => setTimeout(resolve, farewellMs));
+    await mail.stop();
+    await passwords.close();
+    await store.close().catch(() => undefined);
+    this.#release();
+  }
+}
+
+async function openServices(
+  options: CenterOptions,
+  identity: CenterIdentity,
+  store: Store,
+  log: Logger,
+): Promise<Services> {
+  const limits = centerLimits(options.limits);
+  const clock = new Clock(await store.time());
+  const wheel = new Wheel();
+  const turn = new Turn();
+  const pool = new ChunkPool();
+  const outputs = new Outputs(pool, turn);
+  const presence = new Presence({
+    wheel,
+    limits,
+    onOffline: (account) => void store.setOffline([account]).catch(() => undefined),
+    contacts: (account) => store.contacts(account, maxContacts),
+    blocks: (account) => store.blocks(account),
+  });
+  for (const { id, name } of await store.onlineAccounts()) presence.restore(id, name);
+  const mail = new Mail({
+    store,
+    limits,
+    turn,
+    pool,
+    clock,
+    log,
+    maxStoreBytes: options.maxStoreBytes ?? (await halfOfFree(options.dataDir)),
+    storedBytes: await store.totalBytes(),
+    onContact: (sender, recipient) => presence.addContact(sender, recipient),
+  });
+  turn.addStep(outputs.flush);
+  const { registration: mode, bcryptCost: cost } = options;
+  return {
+    store,
+    clock,
+    wheel,
+    mail,
+    presence,
+    identity,
+    limits,
+    log,
+    outputs,
+    sessions: new Sessions(limits, () => wheel.nowMs),
+    passwords: new Passwords(cost === undefined ? {} : { cost }),
+    lockout: new Lockout({ clock, saved: await store.lockouts(), save: (records) => store.setLockouts(records) }),
+    tokens: new Tokens({ centerId: identity.centerId, tokenKey: identity.tokenKey, clock }),
+    registration: new Registration({
+      clock,
+      maxPerHour: limits.maxRegistrationsPerHour,
+      ...(mode === undefined ? {} : { mode }),
+    }),
+  };
+}
+
+/** Contacts of one account that hear of it when many are online. */
+const maxContacts = 1000;
+
+async function halfOfFree(dataDir: string): Promise<number> {
+  const { bavail, bsize } = await statfs(dataDir);
+  return Math.floor((bavail * bsize) / 2);
+}
+
+async function measureCommit({ store, clock }: Services): Promise<number> {
+  const startMs = performance.now();
+  for (let i = 0; i < measuredCommits; i++) await store.saveTime(clock.now());
+  return (performance.now() - startMs) / measuredCommits;
+}
+
+function openListener(options: CenterOptions, services: Services): Promise<Listener> {
+  const { identity, limits, sessions } = services;
+  return listen({
+    host: options.host,
+    port: options.port,
+    tls: options.plain ? null : (options.cert ?? identity.tls),
+    handshakeTimeoutMs: limits.loginTimeoutMs,
+    sessions,
+    onConnection: (stream, origin) => serve(stream, origin, services),
+  });
+}
+
+/** Runs a session over any stream, a socket or one end of a stream.duplexPair(). */
+export function serve(stream: Duplex, origin: Origin, services: Services): Session {
+  const session = new Session(new Connection(stream, services.outputs), origin, services);
+  stream.on('data', (bytes: Buffer) => session.receive(bytes));
+  stream.on('error', () => stream.destroy());
+  stream.once('close', () => session.closed());
+  return session;
+}

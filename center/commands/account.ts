@@ -1,0 +1,187 @@
+// Getting in, attaching, and getting out: the sequences behind the requests about one's own account.
+import { ParleyError } from '../../shared/errors.ts';
+import { fingerprint, peerProof, verifyProof } from '../../shared/identity.ts';
+import type { parley } from '../../shared/protocol.js';
+import {
+  changePassword,
+  checkOwnPassword,
+  type From,
+  type LoggedIn,
+  login as logIn,
+  register as registerAccount,
+  resume as resumeSession,
+} from '../login.ts';
+import type { Login, Session } from '../session.ts';
+import type { Answer } from './table.ts';
+
+const outboxIdBytes = 16;
+const displacedText = 'Logged on different location!';
+const continuedText = 'The session goes on over another connection.';
+
+type Proof = { key?: Uint8Array | null; signature?: Uint8Array | null };
+
+export function register(session: Session, body: parley.Register.$Properties): Promise<Answer> {
+  const { name, password, invite } = body;
+  return enter(session, body, displacedText, (key, from) =>
+    registerAccount(session.services, { name: name ?? '', password: password ?? '', invite: invite ?? '', key }, from),
+  );
+}
+
+export function login(session: Session, body: parley.Login.$Properties): Promise<Answer> {
+  const { name, password } = body;
+  return enter(session, body, displacedText, (key, from) =>
+    logIn(session.services, { name: name ?? '', password: password ?? '', key }, from),
+  );
+}
+
+export function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
+  return enter(session, body, continuedText, (key, from) =>
+    resumeSession(session.services, { token: body.token ?? '', key }, from),
+  );
+}
+
+function origin(session: Session): From {
+  const { address, counted, loopback } = session.from;
+  return { address, loopback, hasLiveSession: session.services.sessions.hasLiveSession(counted) };
+}
+
+/** The steps that every way in shares: the key is proved, the account judged, the older session displaced. */
+async function enter(
+  session: Session,
+  proof: Proof,
+  toOlder: string,
+  judge: (key: string, from: From) => Promise<LoggedIn>,
+): Promise<Answer> {
+  if (session.state.name !== 'greeted') throw new ParleyError('wrong_state', 'This connection is logged in.');
+  const { binding } = session.state;
+  session.state = { name: 'entering', binding };
+  try {
+    const key = provenKey(proof, peerProof(binding));
+    const loggedIn = await judge(key, origin(session));
+    const member = await prepare(session, loggedIn, key);
+    displaceOlder(session, member, toOlder);
+    // The connection may have ended while the account was judged: the session lives, and can be resumed.
+    if ((session.state as { name: string }).name !== 'entering')
+      throw new ParleyError('timeout', 'The connection is gone.');
+    session.enter(member, binding);
+    session.services.presence.arrive(session);
+    return { reply: welcome(loggedIn) };
+  } catch (error) {
+    if (session.state.name === 'entering') session.state = { name: 'greeted', binding };
+    throw error;
+  }
+}
+
+function provenKey({ key, signature }: Proof, proof: Buffer): string {
+  if (!key || !signature || !verifyProof(key, proof, signature)) {
+    throw new ParleyError('bad_signature', 'The peer did not prove that it holds its key.');
+  }
+  return fingerprint(key);
+}
+
+async function prepare(session: Session, { account, generation, jti }: LoggedIn, key: string): Promise<Login> {
+  const { mail, limits } = session.services;
+  const mailbox = await mail.openMailbox(account.id);
+  if (!mailbox) throw new ParleyError('account_deleted', 'The account was deleted.');
+  return {
+    account: account.id,
+    name: account.name,
+    generation,
+    mailbox,
+    key,
+    jti,
+    outbox: null,
+    window: { messages: limits.windowMessages, bytes: limits.windowBytes },
+    deleting: false,
+  };
+}
+
+function displaceOlder(session: Session, member: Login, toOlder: string): void {
+  const older = session.services.sessions.of(member.account);
+  if (older?.state.name !== 'member') return;
+  // Two logins at once: the store has put them in an order, and the later one stays.
+  if (older.state.login.generation > member.generation) throw new ParleyError('displaced', displacedText);
+  older.end(new ParleyError('displaced', toOlder), 'later');
+}
+
+function welcome({ account, generation, token, tokenExpiresAtMs }: LoggedIn): Answer['reply'] {
+  return { welcome: { account: account.id, name: account.name, token, tokenExpiresAtMs, generation } };
+}
+
+/** The login of a connection whose command is running. */
+export function memberOf(session: Session): Login {
+  if (session.state.name !== 'member') throw new ParleyError('wrong_state', 'This connection is not logged in.');
+  return session.state.login;
+}
+
+export async function attach(session: Session, body: parley.Attach.$Properties): Promise<Answer> {
+  const member = memberOf(session);
+  const { mail, limits } = session.services;
+  const id = body.outbox ?? new Uint8Array();
+  if (id.length !== outboxIdBytes) throw new ParleyError('bad_frame', `An outbox id has ${outboxIdBytes} bytes.`);
+  if (member.outbox) throw new ParleyError('wrong_state', 'This connection has attached already.');
+  const outbox = await mail.openOutbox(member.account, member.name, id, member.mailbox);
+  if (memberOf(session).outbox) throw new ParleyError('wrong_state', 'This connection has attached already.');
+  member.outbox = outbox;
+  outbox.session = session;
+  if (body.windowMessages) member.window.messages = Math.min(body.windowMessages, limits.windowMessages);
+  mail.tellAll(outbox);
+  const attached = { highestNumber: outbox.highestNumber, waiting: member.mailbox.count };
+  return {
+    reply: { attached },
+    after: () => member.mailbox.attach(session, member.generation, body.hold ?? false),
+  };
+}
+
+export async function logout(session: Session, { keepToken }: parley.Logout.$Properties): Promise<Answer> {
+  const { account, jti } = memberOf(session);
+  if (!keepToken) await session.services.store.endSession(account, jti);
+  return { reply: { done: {} }, after: () => session.finish() };
+}
+
+export async function passwd(session: Session, body: parley.Passwd.$Properties): Promise<Answer> {
+  const member = memberOf(session);
+  const { oldPassword, newPassword } = body;
+  const request = { oldPassword: oldPassword ?? '', newPassword: newPassword ?? '', key: member.key };
+  const loggedIn = await changePassword(session.services, member.account, request, origin(session));
+  member.jti = loggedIn.jti;
+  member.generation = loggedIn.generation;
+  member.mailbox.setGeneration(loggedIn.generation);
+  return { reply: welcome(loggedIn) };
+}
+
+/** The account takes no more mail; when its own is drained it goes, and the connection is told. */
+export async function deleteAccount(session: Session, { password }: parley.DeleteAccount.$Properties): Promise<Answer> {
+  const member = memberOf(session);
+  const { store } = session.services;
+  if (!member.outbox) throw new ParleyError('wrong_state', 'Attach comes before DeleteAccount.');
+  if (member.deleting) throw new ParleyError('wrong_state', 'The account is being deleted.');
+  await checkOwnPassword(
+    session.services,
+    member.account,
+    { password: password ?? '', key: member.key },
+    origin(session),
+  );
+  memberOf(session);
+  member.deleting = true;
+  if ((await store.setState(member.account, 'closing')) === 'gone') {
+    throw new ParleyError('account_deleted', 'The account was deleted.');
+  }
+  return { reply: { done: {} }, after: () => member.mailbox.drain(() => void removeDrained(session, member)) };
+}
+
+async function removeDrained(session: Session, member: Login): Promise<void> {
+  const { store, mail, presence, log } = session.services;
+  try {
+    if ((await store.removeAccount(member.account)) === 'waiting') {
+      throw new Error('mail waits in a mailbox that was drained');
+    }
+    member.deleting = false;
+    session.end(new ParleyError('account_deleted', `The account ${member.name} is deleted.`), 'now');
+    presence.remove(member.account);
+    mail.forget(member.account);
+  } catch (error) {
+    log.error({ err: error, account: member.account }, 'an account could not be deleted');
+    session.end(new ParleyError('internal', 'The account could not be deleted now. It is open again.'), 'later');
+  }
+}

@@ -1,0 +1,145 @@
+// One connection's output: pooled chunks, one write for each at the end of a turn, and how much waits.
+import type { Duplex } from 'node:stream';
+import { encodeFrame } from '../shared/frames.ts';
+import type { parley } from '../shared/protocol.js';
+import { type Chunk, type ChunkPool, chunkBytes } from './chunks.ts';
+import type { Turn } from './turn.ts';
+
+/** How long a closing connection may take to read what it was told last. */
+const lingerMs = 2000;
+
+/** The connections with something to write in this turn. */
+export class Outputs {
+  readonly pool: ChunkPool;
+  readonly #turn: Turn;
+  #dirty: Connection[] = [];
+
+  constructor(pool: ChunkPool, turn: Turn) {
+    this.pool = pool;
+    this.#turn = turn;
+  }
+
+  /** To be the last step of a turn. */
+  readonly flush = (): void => {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const connection of dirty) connection.flush();
+  };
+
+  add(connection: Connection): void {
+    this.#dirty.push(connection);
+    this.#turn.schedule();
+  }
+}
+
+export class Connection {
+  readonly #stream: Duplex;
+  readonly #outputs: Outputs;
+  /** Being filled in this turn. */
+  #chunk: Chunk | null = null;
+  /** Full ones of this turn. */
+  #full: Chunk[] = [];
+  /** Given to the stream, not yet written. */
+  readonly #writing: Chunk[] = [];
+  #writingBytes = 0;
+  #dirty = false;
+  #state: 'open' | 'ending' | 'closed' = 'open';
+
+  constructor(stream: Duplex, outputs: Outputs) {
+    this.#stream = stream;
+    this.#outputs = outputs;
+  }
+
+  /** Room for so many bytes at `used` of the chunk; the writer adds what it wrote to `used`. */
+  reserve(bytes: number): Chunk {
+    if (!this.#dirty) {
+      this.#dirty = true;
+      this.#outputs.add(this);
+    }
+    const chunk = this.#chunk;
+    if (chunk && chunk.buffer.length - chunk.used >= bytes) return chunk;
+    if (chunk) this.#full.push(chunk);
+    this.#chunk = this.#outputs.pool.take(bytes);
+    return this.#chunk;
+  }
+
+  send(frame: parley.Frame.$Properties): void {
+    this.sendBytes(encodeFrame(frame));
+  }
+
+  /** A whole frame, with its length. */
+  sendBytes(bytes: Uint8Array): void {
+    const chunk = this.reserve(bytes.length);
+    chunk.buffer.set(bytes, chunk.used);
+    chunk.used += bytes.length;
+  }
+
+  /** Bytes not yet given to the operating system. */
+  get outputBytes(): number {
+    return this.#writingBytes + this.#full.length * chunkBytes + (this.#chunk?.used ?? 0);
+  }
+
+  flush(): void {
+    this.#dirty = false;
+    const chunk = this.#chunk;
+    this.#chunk = null;
+    if (this.#full.length === 0) {
+      if (chunk) this.#write(chunk);
+      return;
+    }
+    this.#stream.cork();
+    for (const full of this.#full) this.#write(full);
+    this.#full = [];
+    if (chunk) this.#write(chunk);
+    this.#stream.uncork();
+  }
+
+  #write(chunk: Chunk): void {
+    if (chunk.used === 0 || this.#state === 'closed') {
+      this.#outputs.pool.release(chunk);
+      return;
+    }
+    this.#writing.push(chunk);
+    this.#writingBytes += chunk.used;
+    this.#stream.write(chunk.buffer.subarray(0, chunk.used), this.#written);
+  }
+
+  // Streams call back in the order of the writes.
+  readonly #written = (): void => {
+    const chunk = this.#writing.shift();
+    if (!chunk) return;
+    this.#writingBytes -= chunk.used;
+    this.#outputs.pool.release(chunk);
+  };
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    if (this.#state === 'open') this.#stream.resume();
+  }
+
+  /** Writes what is left, then closes; at once where the other side does not read. */
+  end(): void {
+    if (this.#state !== 'open') return;
+    this.flush();
+    this.#state = 'ending';
+    this.#stream.end();
+    // What still comes is read and dropped: unread bytes would turn the close into a reset that loses our last words.
+    this.#stream.resume();
+    const linger = setTimeout(() => this.destroy(), lingerMs);
+    linger.unref();
+    this.#stream.once('close', () => clearTimeout(linger));
+  }
+
+  destroy(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#stream.destroy();
+    if (this.#chunk) this.#outputs.pool.release(this.#chunk);
+    for (const chunk of this.#full) this.#outputs.pool.release(chunk);
+    this.#chunk = null;
+    this.#full = [];
+  }
+}

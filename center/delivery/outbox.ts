@@ -1,0 +1,124 @@
+// An outbox as the center knows it: how far it got, for each recipient.
+import type { Chunk } from '../chunks.ts';
+import type { Mailbox } from './mailbox.ts';
+
+/** The live connection of whoever sends from an outbox. */
+export interface SenderSession {
+  /** Room in the connection's output; the writer adds what it wrote to `used`. */
+  reserve(bytes: number): Chunk;
+  refused(to: number, number: number, code: RefusalCode): void;
+  /** Something was resolved: it may be read from again. */
+  resolved(): void;
+}
+
+export type RefusalCode =
+  | 'unknown_account'
+  | 'blocked'
+  | 'empty_body'
+  | 'body_too_long'
+  | 'bad_text'
+  | 'bad_number'
+  | 'mailbox_full'
+  | 'sender_quota'
+  | 'store_full'
+  | 'internal'
+  | 'earlier_refused';
+
+/** What one sender takes up in one mailbox. */
+export interface Usage {
+  count: number;
+  bytes: number;
+}
+
+/** One outbox on its way to one recipient. Numbers only rise; 0 is none. */
+export interface Flow {
+  readonly outbox: Outbox;
+  readonly recipient: number;
+  /** Where its messages queue; null until the first one is sent in this run of the center. */
+  mailbox: Mailbox | null;
+  usage: Usage | null;
+  /** Highest number with a place in the mailbox: at or below it everything is a repeat. */
+  placed: number;
+  /** Highest number handed to the store or stored by the recipient: what its mark says. */
+  marked: number;
+  /** Highest number committed, or stored by the recipient's peer. */
+  accepted: number;
+  /** Highest number stored by the recipient's peer. */
+  stored: number;
+  toldAccepted: number;
+  toldStored: number;
+  /** The number whose refusal is open: later ones are refused too. */
+  refused: number;
+  /** It is in the list of those whose sender has something to hear. */
+  changed: boolean;
+  /** Its mark has not been given to the store. */
+  unsaved: boolean;
+}
+
+export class Outbox {
+  readonly sender: number;
+  readonly id: Buffer;
+  readonly flows = new Map<number, Flow>();
+  /** What all its Deliver frames have in common; empty until its sender attaches. */
+  prefix: Buffer = Buffer.alloc(0);
+  /** The mailbox of the sender itself: whom it has blocked. */
+  own: Mailbox | null = null;
+  session: SenderSession | null = null;
+  /** Placed, and neither accepted nor refused. */
+  unresolvedMessages = 0;
+  unresolvedBytes = 0;
+  /** Delivered and not acknowledged: their receipts will come. */
+  inWindow = 0;
+  /** Its marks were read from the store. */
+  loaded = false;
+  /** The flow of the last message: conversations go to one recipient for a while. */
+  lastFlow: Flow | null = null;
+  lastToLow = 0;
+  lastToHigh = 0;
+
+  constructor(sender: number, id: Uint8Array) {
+    this.sender = sender;
+    this.id = Buffer.from(id);
+  }
+
+  flow(recipient: number): Flow {
+    let flow = this.flows.get(recipient);
+    if (!flow) {
+      flow = {
+        outbox: this,
+        recipient,
+        mailbox: null,
+        usage: null,
+        placed: 0,
+        marked: 0,
+        accepted: 0,
+        stored: 0,
+        toldAccepted: 0,
+        toldStored: 0,
+        refused: 0,
+        changed: false,
+        unsaved: false,
+      };
+      this.flows.set(recipient, flow);
+    }
+    return flow;
+  }
+
+  /** The highest number known, to any recipient. */
+  get highestNumber(): number {
+    let highest = 0;
+    for (const flow of this.flows.values()) highest = Math.max(highest, flow.placed);
+    return highest;
+  }
+
+  /** Nothing would be lost by forgetting it. */
+  get idle(): boolean {
+    if (this.session || this.unresolvedMessages > 0 || this.inWindow > 0) return false;
+    for (const flow of this.flows.values()) if (flow.unsaved || flow.changed) return false;
+    return true;
+  }
+}
+
+export function outboxKey(sender: number, id: Uint8Array): string {
+  return `${sender}:${Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1')}`;
+}

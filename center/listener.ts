@@ -1,0 +1,84 @@
+// The center's sockets: the only file that makes them. Everything else sees streams.
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import tls from 'node:tls';
+import { exporterBytes, exporterLabel } from '../shared/identity.ts';
+import { alpnProtocol } from '../shared/version.ts';
+import { countedAddress } from './address.ts';
+import type { Origin } from './session.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface ListenerOptions {
+  host: string;
+  port: number;
+  /** PEM; null: plain TCP. */
+  tls: { key: string; cert: string } | null;
+  handshakeTimeoutMs: number;
+  sessions: Sessions;
+  onConnection(stream: Duplex, origin: Origin): void;
+}
+
+export interface Listener {
+  host: string;
+  port: number;
+  /** Takes no more connections; those there are stay. */
+  close(): void;
+}
+
+const backlog = 4096;
+
+/** True for 127.0.0.0/8 and ::1. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address);
+}
+
+/** Rejects with the error of the operating system: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND. */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const context =
+    options.tls && tls.createSecureContext({ ...options.tls, minVersion: 'TLSv1.3', ecdhCurve: 'X25519' });
+  const server = net.createServer({ noDelay: true }, (socket) => accept(socket, options, context));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: options.host, port: options.port, backlog }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  // Running out of file descriptors refuses one connection; it does not end the center.
+  server.on('error', () => undefined);
+  const { address, port } = server.address() as net.AddressInfo;
+  return { host: address, port, close: () => server.close() };
+}
+
+function accept(socket: net.Socket, options: ListenerOptions, context: tls.SecureContext | null): void {
+  const address = socket.remoteAddress ?? '';
+  const loopback = isLoopback(address);
+  const place = address ? options.sessions.connect(countedAddress(address), loopback) : null;
+  if (!place) {
+    socket.destroy();
+    return;
+  }
+  socket.on('error', () => socket.destroy());
+  socket.once('close', () => options.sessions.disconnect(place));
+  const from = { address, counted: place.address, loopback, place };
+  if (context) secure(socket, from, options, context);
+  else options.onConnection(socket, { ...from, exporter: new Uint8Array() });
+}
+
+function secure(
+  socket: net.Socket,
+  from: Omit<Origin, 'exporter'>,
+  options: ListenerOptions,
+  secureContext: tls.SecureContext,
+): void {
+  const secured = new tls.TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: [alpnProtocol] });
+  const timer = setTimeout(() => secured.destroy(), options.handshakeTimeoutMs);
+  secured.once('close', () => clearTimeout(timer));
+  // Garbage instead of TLS ends here.
+  secured.on('error', () => secured.destroy());
+  secured.once('secure', () => {
+    clearTimeout(timer);
+    const exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
+    options.onConnection(secured, { ...from, exporter });
+  });
+}

@@ -1,0 +1,434 @@
+// One connection, from Hello to its end: what state it is in, which frames fit that state, and every error that they cause.
+import { randomBytes } from 'node:crypto';
+import { errorCodes, ParleyError } from '../shared/errors.ts';
+import { decodeFrame, FrameDecoder } from '../shared/frames.ts';
+import { type Binding, centerProof, signProof } from '../shared/identity.ts';
+import type { parley } from '../shared/protocol.js';
+import { newestVersion, oldestVersion, software } from '../shared/version.ts';
+import type { Chunk } from './chunks.ts';
+import { commands, type Reply, type RequestName } from './commands/table.ts';
+import type { Connection } from './connection.ts';
+import { canonicalMessage, emptyView, readAck, readMessage, tagAck, tagMessage } from './delivery/codec.ts';
+import type { Mailbox, Recipient } from './delivery/mailbox.ts';
+import type { Outbox, RefusalCode, SenderSession } from './delivery/outbox.ts';
+import type { Listener } from './presence.ts';
+import type { Services } from './services.ts';
+import type { Place } from './sessions.ts';
+import type { Timeout } from './wheel.ts';
+
+const nonceBytes = 32;
+/** Below this share of a limit a connection is read again. */
+const resumeShare = 0.5;
+const secondMs = 1000;
+
+/** Where a connection comes from, and what its TLS is bound to. */
+export interface Origin {
+  address: string;
+  /** As counted: an IPv4 address or an IPv6 /64. */
+  counted: string;
+  loopback: boolean;
+  /** RFC 9266; empty without TLS. */
+  exporter: Uint8Array;
+  /** What it takes up; given back by whoever made the connection. */
+  place: Place;
+}
+
+/** Somebody who has logged in here. */
+export interface Login {
+  readonly account: number;
+  readonly name: string;
+  generation: number;
+  readonly mailbox: Mailbox;
+  /** Fingerprint of the peer's key. */
+  readonly key: string;
+  jti: string;
+  /** Set by Attach. */
+  outbox: Outbox | null;
+  window: { messages: number; bytes: number };
+  /** DeleteAccount was asked for. */
+  deleting: boolean;
+}
+
+//   hello ──Hello──▶ greeted ──Login──▶ entering ──Welcome──▶ member
+//                       ▲──── refused ────┘
+//   any ──▶ ended
+export type SessionState =
+  | { name: 'hello' }
+  | { name: 'greeted'; binding: Binding }
+  | { name: 'entering'; binding: Binding }
+  | { name: 'member'; login: Login; binding: Binding }
+  | { name: 'ended' };
+
+type Body = Exclude<keyof parley.Frame.$Properties, 'request' | '$unknowns'>;
+
+export class Session implements SenderSession, Recipient, Listener {
+  readonly from: Origin;
+  readonly services: Services;
+  state: SessionState = { name: 'hello' };
+  readonly #connection: Connection;
+  readonly #decoder: FrameDecoder;
+  readonly #view = emptyView();
+  readonly #timeout: Timeout = { dueTick: 0, expire: () => this.#expire() };
+  #heardAtMs: number;
+  #requests = 0;
+  #reading = true;
+  /** Messages that may be read now. */
+  #allowance: number;
+  #allowanceAtMs: number;
+  readonly #refill: Timeout = { dueTick: 0, expire: () => this.#readOn() };
+  readonly #heldNotice: Timeout = { dueTick: 0, expire: () => this.#tellWaiting() };
+  #waiting = 0;
+
+  constructor(connection: Connection, from: Origin, services: Services) {
+    this.#connection = connection;
+    this.from = from;
+    this.services = services;
+    this.#decoder = new FrameDecoder(services.limits.maxFrameBytes);
+    this.#heardAtMs = services.wheel.nowMs;
+    this.#allowance = services.limits.messageBurst;
+    this.#allowanceAtMs = this.#heardAtMs;
+    services.sessions.add(this);
+    services.wheel.schedule(this.#timeout, services.limits.loginTimeoutMs);
+  }
+
+  // --- reading ------------------------------------------------------------------------------------
+
+  /** Takes bytes from the connection; they are only good during the call. */
+  receive(bytes: Buffer): void {
+    if (this.state.name === 'ended') return;
+    this.#heardAtMs = this.services.wheel.nowMs;
+    try {
+      this.#decoder.push(bytes, this.#onFrame);
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#reading && this.#mustWait()) this.#stopReading();
+  }
+
+  readonly #onFrame = (bytes: Buffer, start: number, end: number): void => {
+    if (this.state.name === 'ended') return;
+    if (this.state.name === 'member') {
+      const tag = bytes[start];
+      if (tag === tagMessage && readMessage(bytes, start, end, this.#view)) return this.#message(bytes);
+      if (tag === tagAck) {
+        const position = readAck(bytes, start, end);
+        if (position >= 0) return this.#ack(this.state.login, position);
+      }
+    }
+    this.#frame(decodeFrame(bytes, start, end));
+  };
+
+  /** The view is of a message in these bytes. */
+  #message(bytes: Buffer): void {
+    const outbox = this.state.name === 'member' ? this.state.login.outbox : null;
+    if (!outbox) throw new ParleyError('wrong_state', 'A message was sent before Attach.');
+    this.#allowance--;
+    this.services.mail.send(outbox, this.#view, bytes);
+  }
+
+  #ack(login: Login, position: number): void {
+    if (!login.outbox) throw new ParleyError('wrong_state', 'An Ack was sent before Attach.');
+    login.mailbox.acknowledge(position);
+  }
+
+  #frame(frame: parley.Frame): void {
+    const name = bodyOf(frame);
+    if (name === null) {
+      if (frame.request)
+        this.#reply(frame.request, errorBody(new ParleyError('unsupported', 'This request is not known here.')));
+      return;
+    }
+    if (this.state.name === 'hello') {
+      if (name !== 'hello') throw new ParleyError('wrong_state', 'The first frame must be Hello.');
+      return this.#hello(frame.hello!);
+    }
+    if (frame.message && this.state.name === 'member') {
+      const canonical = canonicalMessage(frame.message);
+      if (readMessage(canonical, 0, canonical.length, this.#view)) this.#message(canonical);
+      return;
+    }
+    if (name === 'ack' && this.state.name === 'member') return this.#ack(this.state.login, frame.ack?.position ?? 0);
+    if (name === 'heartbeat' && !frame.request) return;
+    if (!Object.hasOwn(commands, name)) throw new ParleyError('wrong_state', `${name} is not for the center.`);
+    if (!frame.request) throw new ParleyError('bad_frame', `${name} needs a request id.`);
+    void this.#request(frame.request, name as RequestName, frame);
+  }
+
+  async #request(id: number, name: RequestName, frame: parley.Frame): Promise<void> {
+    this.#requests++;
+    try {
+      const command = commands[name];
+      if (!(command.when as readonly string[]).includes(this.state.name)) {
+        throw new ParleyError('wrong_state', `${name} does not fit the state of this connection.`);
+      }
+      // The table pairs each name with the body of that name.
+      const { reply, after } = await command.run(this, frame[name] as never);
+      this.#reply(id, reply);
+      if (this.state.name !== 'ended') after?.();
+    } catch (error) {
+      if (this.state.name !== 'ended') this.#reply(id, errorBody(this.#known(error)));
+    } finally {
+      this.#requests--;
+      this.#readOn();
+    }
+  }
+
+  #reply(request: number, body: Reply): void {
+    if (this.state.name === 'ended') return;
+    this.#connection.send({ request, ...body });
+    // Each answer gives anew the time to log in.
+    if (this.state.name === 'greeted') {
+      this.services.wheel.schedule(this.#timeout, this.services.limits.loginTimeoutMs);
+    }
+  }
+
+  // --- reading no faster than answered ---------------------------------------------------------------
+
+  #mustWait(): boolean {
+    const { limits } = this.services;
+    if (this.#requests >= limits.maxRequests || this.#connection.outputBytes > limits.maxOutputBytes / 4) return true;
+    const outbox = this.state.name === 'member' ? this.state.login.outbox : null;
+    if (!outbox) return false;
+    if (outbox.unresolvedMessages >= limits.maxUnresolvedMessages) return true;
+    if (outbox.unresolvedBytes >= limits.maxUnresolvedBytes) return true;
+    return limits.messagesPerSecond > 0 && this.#allowance <= 0;
+  }
+
+  #stopReading(): void {
+    this.#reading = false;
+    this.#connection.pause();
+    // The wheel looks again, whatever it waits for; answers look earlier.
+    this.services.wheel.schedule(this.#refill, 1);
+  }
+
+  #readOn(): void {
+    if (this.#reading || this.state.name === 'ended') return;
+    const { messagesPerSecond, messageBurst } = this.services.limits;
+    const now = this.services.wheel.nowMs;
+    const earned = ((now - this.#allowanceAtMs) * messagesPerSecond) / secondMs;
+    this.#allowance = Math.min(messageBurst, this.#allowance + earned);
+    this.#allowanceAtMs = now;
+    // Not hearing from somebody who is not read is not silence.
+    this.#heardAtMs = now;
+    if (this.#mustWait()) {
+      if (this.#refill.dueTick === 0) this.services.wheel.schedule(this.#refill, 1);
+      return;
+    }
+    this.#reading = true;
+    this.#connection.resume();
+  }
+
+  /** Something was accepted or refused: there may be room to read on. */
+  resolved(): void {
+    if (this.#reading || this.state.name !== 'member' || !this.state.login.outbox) return;
+    const { maxUnresolvedMessages, maxUnresolvedBytes } = this.services.limits;
+    const { unresolvedMessages, unresolvedBytes } = this.state.login.outbox;
+    if (unresolvedMessages > maxUnresolvedMessages * resumeShare) return;
+    if (unresolvedBytes <= maxUnresolvedBytes * resumeShare) this.#readOn();
+  }
+
+  // --- Hello ----------------------------------------------------------------------------------------
+
+  #hello(hello: parley.Hello.$Properties): void {
+    const { identity, limits, clock, registration } = this.services;
+    const [newest, oldest] = [hello.version ?? 0, hello.oldestVersion ?? 0];
+    if (newest < oldestVersion || oldest > newestVersion) {
+      const spoken = `This center speaks version ${oldestVersion} to ${newestVersion}`;
+      throw new ParleyError(
+        'version',
+        `${spoken}, the peer ${oldest || newest} to ${newest}: one of the two needs an update.`,
+      );
+    }
+    const peerNonce = hello.nonce ?? new Uint8Array();
+    if (peerNonce.length !== nonceBytes)
+      throw new ParleyError('bad_frame', `The nonce in Hello must be ${nonceBytes} bytes.`);
+    const binding: Binding = {
+      centerId: identity.centerId,
+      identityKey: identity.publicDer,
+      peerNonce: Buffer.from(peerNonce),
+      centerNonce: randomBytes(nonceBytes),
+      exporter: this.from.exporter,
+    };
+    const modes = { closed: 0, open: 1, invite: 2 } as const;
+    this.#connection.send({
+      hello: {
+        version: newestVersion,
+        oldestVersion,
+        software,
+        nonce: binding.centerNonce,
+        centerId: identity.centerId,
+        identityKey: identity.publicDer,
+        identitySignature: signProof(identity.key, centerProof(binding)),
+        timeMs: clock.now(),
+        registration: modes[registration.modeFor(this.from)],
+        limits: {
+          maxFrameBytes: limits.maxFrameBytes,
+          maxSessionFrameBytes: limits.maxSessionFrameBytes,
+          maxBodyBytes: limits.maxBodyBytes,
+          heartbeatMs: limits.heartbeatMs,
+          messagesPerSecond: limits.messagesPerSecond,
+          messageBurst: limits.messageBurst,
+          maxUnresolvedMessages: limits.maxUnresolvedMessages,
+          maxUnresolvedBytes: limits.maxUnresolvedBytes,
+        },
+      },
+    });
+    this.state = { name: 'greeted', binding };
+    this.services.wheel.schedule(this.#timeout, limits.loginTimeoutMs);
+  }
+
+  // --- being a member -------------------------------------------------------------------------------
+
+  /** Logged in: the connection now belongs to an account. */
+  enter(login: Login, binding: Binding): void {
+    this.services.sessions.authenticated(this, login.account, this.from.place);
+    this.state = { name: 'member', login, binding };
+    this.#decoder.maxBytes = this.services.limits.maxSessionFrameBytes;
+    this.#heardAtMs = this.services.wheel.nowMs;
+    this.services.wheel.schedule(this.#timeout, this.services.limits.silenceMs);
+  }
+
+  get #login(): Login {
+    if (this.state.name !== 'member') throw new Error('not logged in');
+    return this.state.login;
+  }
+
+  get account(): number {
+    return this.#login.account;
+  }
+
+  get name(): string {
+    return this.#login.name;
+  }
+
+  get blocks(): ReadonlySet<number> {
+    return this.#login.mailbox.blocks;
+  }
+
+  get windowMessages(): number {
+    return this.#login.window.messages;
+  }
+
+  get windowBytes(): number {
+    return this.#login.window.bytes;
+  }
+
+  reserve(bytes: number): Chunk {
+    return this.#connection.reserve(bytes);
+  }
+
+  refused(to: number, number: number, code: RefusalCode): void {
+    if (this.state.name !== 'member') return;
+    this.#connection.send({ refused: { to, number, error: { code, text: sentence(errorCodes[code]) } } });
+  }
+
+  /** Sends a frame that may be left out; false where the connection is full. */
+  notice(bytes: Buffer): boolean {
+    if (this.state.name !== 'member' || this.#connection.outputBytes > this.services.limits.maxOutputBytes)
+      return false;
+    this.#connection.sendBytes(bytes);
+    return true;
+  }
+
+  /** Counts as so many messages sent. */
+  charge(messages: number): void {
+    this.#allowance -= messages;
+    if (this.#reading && this.#mustWait()) this.#stopReading();
+  }
+
+  waiting(count: number): void {
+    this.#waiting = count;
+    if (this.#heldNotice.dueTick === 0) this.services.wheel.schedule(this.#heldNotice, this.services.limits.presenceMs);
+  }
+
+  #tellWaiting(): void {
+    if (this.state.name === 'member') this.#connection.send({ waiting: { count: this.#waiting } });
+  }
+
+  // --- the end --------------------------------------------------------------------------------------
+
+  #expire(): void {
+    const { wheel, limits, log } = this.services;
+    if (this.state.name !== 'member') {
+      const text = 'Nobody logged in over this connection in time.';
+      return this.#fail(new ParleyError('timeout', text));
+    }
+    if (this.#connection.outputBytes > limits.maxOutputBytes * 2) {
+      log.info({ account: this.account }, 'closed a connection that does not read');
+      return this.closed();
+    }
+    const silentMs = wheel.nowMs - this.#heardAtMs;
+    if (silentMs < limits.silenceMs) return wheel.schedule(this.#timeout, limits.silenceMs - silentMs);
+    log.debug({ account: this.account }, 'nothing heard from a peer');
+    this.#leave('now');
+    this.#connection.destroy();
+  }
+
+  #known(error: unknown): ParleyError {
+    if (error instanceof ParleyError) return error;
+    this.services.log.error({ err: error }, 'a command failed');
+    return new ParleyError('internal', 'The center could not do this now. Nothing was changed.');
+  }
+
+  /** An error that ends the connection: the other side is told, then it is closed. */
+  #fail(error: unknown): void {
+    const known = this.#known(error);
+    this.services.log.debug({ code: known.code, address: this.from.address }, 'closed a connection');
+    this.end(known, 'later');
+  }
+
+  /** Tells why, and closes. presence: whether the account is offline now or may come back. */
+  end(reason: ParleyError, presence: 'now' | 'later'): void {
+    if (this.state.name === 'ended') return;
+    this.#connection.send(errorBody(reason));
+    this.#leave(presence);
+    this.#connection.end();
+  }
+
+  /** Goes offline at once, and closes when all that was said is written. */
+  finish(): void {
+    this.#leave('now');
+    this.#connection.end();
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    this.#leave('later');
+    this.#connection.destroy();
+  }
+
+  #leave(presence: 'now' | 'later'): void {
+    if (this.state.name === 'ended') return;
+    const { wheel, sessions } = this.services;
+    for (const timeout of [this.#timeout, this.#refill, this.#heldNotice]) wheel.cancel(timeout);
+    this.#decoder.stop();
+    const login = this.state.name === 'member' ? this.state.login : null;
+    if (login) {
+      const current = sessions.of(login.account) === this;
+      if (login.outbox?.session === this) login.outbox.session = null;
+      if (current) {
+        login.mailbox.detach();
+        if (login.deleting) void this.services.store.setState(login.account, 'open').catch(() => undefined);
+        this.services.presence.leave(this, presence);
+      }
+    }
+    sessions.remove(this, login?.account ?? null);
+    this.state = { name: 'ended' };
+  }
+}
+
+function bodyOf(frame: parley.Frame): Body | null {
+  for (const name of Object.keys(frame)) {
+    if (name !== 'request' && name !== '$unknowns' && frame[name as Body] != null) return name as Body;
+  }
+  return null;
+}
+
+function errorBody(error: ParleyError): Reply {
+  const { code, message, retryAfterMs, attemptsLeft } = error;
+  return { error: { code, text: message, retryAfterMs: Math.ceil(retryAfterMs), attemptsLeft } };
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

@@ -1,0 +1,190 @@
+// A peer made of nothing but frames, for tests that read as dialogues with a center.
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import tls from 'node:tls';
+import { decodeFrame, encodeFrame, FrameDecoder } from '../../shared/frames.ts';
+import { exporterBytes, exporterLabel, generateKey, peerProof, publicDer, signProof } from '../../shared/identity.ts';
+import type { parley } from '../../shared/protocol.js';
+import { alpnProtocol } from '../../shared/version.ts';
+
+type Body = Exclude<keyof parley.Frame, 'request' | '$unknowns'>;
+type Frame = parley.Frame.$Properties;
+
+const waitMs = 5000;
+
+export class WirePeer {
+  readonly stream: Duplex;
+  readonly exporter: Uint8Array;
+  readonly key = generateKey();
+  outbox: Uint8Array = randomBytes(16);
+  hello: parley.Hello.$Properties = {};
+  account = 0;
+  token = '';
+  /** Everything that came and was not taken yet. */
+  readonly received: parley.Frame[] = [];
+  closed = false;
+  readonly #waiters = new Set<() => void>();
+  #nonce = randomBytes(32);
+  #request = 0;
+
+  constructor(stream: Duplex, exporter: Uint8Array = new Uint8Array()) {
+    this.stream = stream;
+    this.exporter = exporter;
+    const decoder = new FrameDecoder(1 << 20);
+    stream.on('data', (chunk: Buffer) => {
+      decoder.push(chunk, (bytes, start, end) => this.received.push(decodeFrame(bytes, start, end)));
+      this.#wake();
+    });
+    stream.on('error', () => undefined);
+    stream.on('close', () => {
+      this.closed = true;
+      this.#wake();
+    });
+  }
+
+  static async connect(center: { host?: string; port: number }, options: { plain?: boolean } = {}): Promise<WirePeer> {
+    const where = { host: '127.0.0.1', port: center.port };
+    if (options.plain) {
+      const socket = net.connect(where);
+      await once(socket, 'connect');
+      return new WirePeer(socket);
+    }
+    const socket = tls.connect({
+      ...where,
+      rejectUnauthorized: false,
+      ALPNProtocols: [alpnProtocol],
+      minVersion: 'TLSv1.3',
+    });
+    await once(socket, 'secureConnect');
+    return new WirePeer(socket, socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0)));
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters) waiter();
+  }
+
+  send(frame: Frame): void {
+    this.stream.write(encodeFrame(frame));
+  }
+
+  /** Takes the first frame that fits, waiting for it; fails when the connection ends or too much time has passed. */
+  async take(fits: (frame: parley.Frame) => boolean, what = 'a frame'): Promise<parley.Frame> {
+    const found = (): parley.Frame | null => {
+      const index = this.received.findIndex(fits);
+      return index < 0 ? null : (this.received.splice(index, 1)[0] ?? null);
+    };
+    const now = found();
+    if (now) return now;
+    return new Promise((resolve, reject) => {
+      const finish = (act: () => void): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(look);
+        act();
+      };
+      const look = (): void => {
+        const frame = found();
+        if (frame) finish(() => resolve(frame));
+        else if (this.closed)
+          finish(() => reject(new Error(`the connection ended before ${what}; got ${this.summary()}`)));
+      };
+      const timer = setTimeout(
+        () => finish(() => reject(new Error(`${what} did not come; got ${this.summary()}`))),
+        waitMs,
+      );
+      this.#waiters.add(look);
+      look();
+    });
+  }
+
+  summary(): string {
+    return JSON.stringify(this.received).slice(0, 500);
+  }
+
+  /** The next frame with this body. */
+  async sees<Name extends Body>(name: Name): Promise<NonNullable<parley.Frame[Name]>> {
+    const frame = await this.take((candidate) => candidate[name] != null, name);
+    return frame[name] as NonNullable<parley.Frame[Name]>;
+  }
+
+  /** Asks and gets the one reply. */
+  async ask(frame: Frame): Promise<parley.Frame> {
+    const request = ++this.#request;
+    this.send({ ...frame, request });
+    return this.take((candidate) => candidate.request === request, `the reply to ${Object.keys(frame)[0]}`);
+  }
+
+  /** A heartbeat and its reply: all that the center had to say before is here. */
+  async fence(): Promise<void> {
+    await this.ask({ heartbeat: {} });
+  }
+
+  async ends(): Promise<void> {
+    if (!this.closed) await once(this.stream, 'close', { signal: AbortSignal.timeout(waitMs) });
+  }
+
+  async greet(hello: parley.Hello.$Properties = {}): Promise<void> {
+    this.send({ hello: { version: 1, oldestVersion: 1, software: 'test', nonce: this.#nonce, ...hello } });
+    this.hello = await this.sees('hello');
+  }
+
+  proof(): { key: Uint8Array; signature: Uint8Array } {
+    const { centerId, identityKey, nonce } = this.hello;
+    const binding = {
+      centerId: centerId ?? new Uint8Array(),
+      identityKey: identityKey ?? new Uint8Array(),
+      peerNonce: this.#nonce,
+      centerNonce: nonce ?? new Uint8Array(),
+      exporter: this.exporter,
+    };
+    return { key: publicDer(this.key), signature: signProof(this.key, peerProof(binding)) };
+  }
+
+  async enter(frame: Frame): Promise<parley.Welcome.$Properties> {
+    if (!this.hello.centerId) await this.greet();
+    const { welcome, error } = await this.ask(frame);
+    if (!welcome) throw new Error(`${error?.code}: ${error?.text}`);
+    this.account = welcome.account ?? 0;
+    this.token = welcome.token ?? '';
+    return welcome;
+  }
+
+  async register(name: string, password = 'summerisover'): Promise<this> {
+    if (!this.hello.centerId) await this.greet();
+    await this.enter({ register: { name, password, ...this.proof() } });
+    return this;
+  }
+
+  async login(name: string, password = 'summerisover'): Promise<this> {
+    if (!this.hello.centerId) await this.greet();
+    await this.enter({ login: { name, password, ...this.proof() } });
+    return this;
+  }
+
+  /** Over a new connection: with the key and outbox of the peer before. */
+  async resume(before: WirePeer): Promise<this> {
+    Object.assign(this, { key: before.key, outbox: before.outbox });
+    await this.greet();
+    await this.enter({ resume: { token: before.token, ...this.proof() } });
+    return this;
+  }
+
+  async attach(options: parley.Attach.$Properties = {}): Promise<parley.Attached.$Properties> {
+    const { attached, error } = await this.ask({ attach: { outbox: this.outbox, ...options } });
+    if (!attached) throw new Error(`${error?.code}: ${error?.text}`);
+    return attached;
+  }
+
+  message(to: number, number: number, body: string): void {
+    this.send({ message: { to, number, sentAtMs: Date.now(), body } });
+  }
+
+  ack(position: number): void {
+    this.send({ ack: { position } });
+  }
+
+  destroy(): void {
+    this.stream.destroy();
+  }
+}
