@@ -1,0 +1,17 @@
+// What the center's program has of its process: given by main.ts, replaced by nothing in the tests, which run it.
+
+export type Output = NodeJS.WritableStream & { isTTY?: boolean };
+
+export interface ProgramIo {
+  stdin: NodeJS.ReadableStream & AsyncIterable<Uint8Array> & { isTTY?: boolean; setRawMode?(raw: boolean): unknown };
+  stdout: Output;
+  stderr: Output;
+  /** The file descriptor of the log. */
+  logDescriptor: number;
+  env: Record<string, string | undefined>;
+  pid: number;
+  /** null where the system has none. */
+  userId: number | null;
+  /** From now on, the first signal to stop is answered by the program; a second one ends the process at once. */
+  stopAsked(): Promise<NodeJS.Signals>;
+}
