@@ -10,6 +10,7 @@ import { ChunkPool } from './chunks.ts';
 import { Clock } from './clock.ts';
 import { Connection, Outputs } from './connection.ts';
 import { Mail } from './delivery/mail.ts';
+import { expireMail } from './expiry.ts';
 import { type CenterIdentity, openIdentity } from './identity.ts';
 import { type CenterLimits, centerLimits } from './limits.ts';
 import { isLoopback, type Listener, listen } from './listener.ts';
@@ -30,7 +31,7 @@ import { Wheel } from './wheel.ts';
 
 export const storeFile = 'center.db';
 const saveTimeMs = 10_000;
-/** Accounts remembered over a restart as online. */
+const expiryMs = 60_000;
 const measuredCommits = 5;
 /** After telling everybody, the time to write it. */
 const farewellMs = 200;
@@ -48,6 +49,8 @@ export interface CenterOptions {
   limits?: Partial<CenterLimits>;
   /** All mailboxes together; default: half of what is free on the disk. */
   maxStoreBytes?: number;
+  /** Mail that waited longer is reported to its sender and goes; default: it waits for ever. */
+  expireMailAfterMs?: number;
   /** A certificate of an authority, PEM; default: one that the identity key has signed itself. */
   cert?: { key: string; cert: string };
   log?: Logger;
@@ -70,7 +73,7 @@ export class Center {
   readonly #services: Services;
   readonly #listener: Listener;
   readonly #release: () => void;
-  readonly #timeTimer: NodeJS.Timeout;
+  readonly #timers: NodeJS.Timeout[];
   #stopping: Promise<void> | null = null;
 
   /** Rejects with an error that says what to do: directory in use or not writable, damaged files, address in use. */
@@ -126,7 +129,23 @@ export class Center {
     this.#release = parts.release;
     const { store, clock, wheel } = services;
     wheel.start();
-    this.#timeTimer = setInterval(() => void store.saveTime(clock.now()).catch(() => undefined), saveTimeMs).unref();
+    this.#timers = [setInterval(() => void store.saveTime(clock.now()).catch(() => undefined), saveTimeMs).unref()];
+    const { expireMailAfterMs } = parts.options;
+    if (expireMailAfterMs) {
+      void this.#expire(expireMailAfterMs);
+      this.#timers.push(setInterval(() => void this.#expire(expireMailAfterMs), expiryMs).unref());
+    }
+  }
+
+  async #expire(afterMs: number): Promise<void> {
+    const { store, mail, clock, log } = this.#services;
+    try {
+      const deliver = this.adminServices().deliverNotices;
+      const count = await expireMail({ store, mail, deliver }, clock.now() - afterMs);
+      if (count > 0) log.info({ count }, 'mail expired; its senders are told');
+    } catch (error) {
+      if (!this.#stopping) log.error({ err: error }, 'mail that is too old could not be taken away');
+    }
   }
 
   /** What the operator's commands work on. */
@@ -173,7 +192,7 @@ export class Center {
   async #stop(): Promise<void> {
     const { sessions, mail, store, passwords, wheel } = this.#services;
     this.#listener.close();
-    clearInterval(this.#timeTimer);
+    for (const timer of this.#timers) clearInterval(timer);
     wheel.stop();
     // Whoever was online is remembered as that: they come back without a notice.
     const open = [...sessions.all()];
