@@ -191,15 +191,15 @@ export function mailboxActs(db: DatabaseSync): MailboxActs {
 
     read(id, after, maxBytes) {
       const place = placeOf.get(id);
-      const runs: MailboxRun[] = [];
-      if (!place) return runs;
+      if (!place) return [];
+      const rows: RunRow[] = [];
       let bytes = 0;
-      for (const { first, last, count, frames } of checkedRuns(id, place, after)) {
-        runs.push({ first, last, count, frames });
-        bytes += frames.length;
+      for (const row of checkedRuns(id, place, after)) {
+        rows.push(row);
+        bytes += row.frames.length;
         if (bytes >= maxBytes) break;
       }
-      return runs;
+      return joined(rows, bytes);
     },
 
     discard(id, position) {
@@ -227,6 +227,22 @@ function receivedAt(run: AppendRun): number {
     break;
   }
   throw new StoreError('failed', `the frames of a run do not begin at its first position, ${run.first}`);
+}
+
+/** One run of them all: what goes to the other thread costs by the piece. */
+function joined(rows: RunRow[], bytes: number): MailboxRun[] {
+  const first = rows[0];
+  if (!first) return [];
+  const run: MailboxRun = { first: first.first, last: first.last, count: 0, frames: first.frames };
+  if (rows.length > 1) run.frames = new Uint8Array(bytes);
+  let at = 0;
+  for (const row of rows) {
+    if (rows.length > 1) run.frames.set(row.frames, at);
+    at += row.frames.length;
+    run.last = row.last;
+    run.count += row.count;
+  }
+  return [run];
 }
 
 function damaged(account: number, position: number, what: string): StoreError {

@@ -1,0 +1,294 @@
+// The part of the conformance suite about accounts: names, sessions, bans, removal, blocks, familiar places.
+import { expect } from 'chai';
+import type { SessionRecord } from '../../../center/store/store.ts';
+import { makeAccounts, type StoreUnderTest } from './conformance.ts';
+import { makeRun, outboxA, outboxB } from './run.ts';
+
+const session = (jti: string): SessionRecord => ({ jti, nextJti: null, key: 'key', expiresAtMs: 5000 });
+
+export function accountConformance(test: StoreUnderTest): void {
+  describe('accounts', () => {
+    it('keeps what it is given', async () => {
+      const id = 2 ** 53 - 1;
+      const made = await test.store.createAccount({ id, name: 'Seas', passwordHash: 'hash', createdAtMs: 12.5 });
+      expect(made).to.equal('created');
+      await test.reopen();
+      const record = await test.store.account(id);
+      expect(record).to.deep.equal({
+        id,
+        name: 'Seas',
+        passwordHash: 'hash',
+        createdAtMs: 12.5,
+        generation: 0,
+        session: null,
+        bannedUntilMs: null,
+        banReason: '',
+        state: 'open',
+      });
+      expect(await test.store.accountNamed('sEAS')).to.deep.equal(record);
+      expect(await test.store.account(1)).to.equal(null);
+      expect(await test.store.accountNamed('sea')).to.equal(null);
+    });
+
+    it('gives a name once, without regard to case, and the same account again to a retry', async () => {
+      const seas = { id: 1, name: 'seas', passwordHash: 'hash', createdAtMs: 1 };
+      expect(await test.store.createAccount(seas)).to.equal('created');
+      expect(await test.store.createAccount(seas)).to.equal('created');
+      expect(await test.store.createAccount({ ...seas, id: 2, name: 'SEAS' })).to.equal('taken');
+      expect(await test.store.createAccount({ ...seas, name: 'other' })).to.equal('taken');
+      expect(await test.store.account(2)).to.equal(null);
+    });
+
+    it('of two that want a name in the same turn gives it to the first', async () => {
+      const seas = { name: 'seas', passwordHash: 'hash', createdAtMs: 1 };
+      const made = [test.store.createAccount({ ...seas, id: 1 }), test.store.createAccount({ ...seas, id: 2 })];
+      expect(await Promise.all(made)).to.deep.equal(['created', 'taken']);
+    });
+
+    it('spends one use of an invite for an account, and none for a retry', async () => {
+      await test.store.createInvite({ code: 'i', createdAtMs: 0, expiresAtMs: 100, usesLeft: 2 });
+      const create = (id: number, createdAtMs: number, invite: string) =>
+        test.store.createAccount({ id, name: `a${id}`, passwordHash: 'hash', createdAtMs, invite });
+      expect(await create(1, 50, 'unknown')).to.equal('bad_invite');
+      expect(await create(1, 100, 'i')).to.equal('bad_invite');
+      expect(await create(1, 99, 'i')).to.equal('created');
+      expect(await create(1, 99, 'i')).to.equal('created');
+      expect(await create(2, 99, 'i')).to.equal('created');
+      expect(await create(3, 99, 'i')).to.equal('bad_invite');
+      expect(await test.store.account(3)).to.equal(null);
+      await test.reopen();
+      expect(await create(3, 99, 'i')).to.equal('bad_invite');
+      expect(await create(2, 99, 'i')).to.equal('created');
+    });
+
+    it('lists in the order of names, in pages', async () => {
+      const names = ['delta', 'Alpha', 'charlie', 'Bravo'];
+      await Promise.all(
+        names.map((name, id) => test.store.createAccount({ id, name, passwordHash: '', createdAtMs: 1 })),
+      );
+      await test.store.setState(2, 'closing');
+      const list = async (after: string, limit: number, all?: boolean) =>
+        (await test.store.accounts({ after, limit, ...(all !== undefined && { all }) })).map(({ name }) => name);
+      expect(await list('', 2)).to.deep.equal(['Alpha', 'Bravo']);
+      expect(await list('BRAVO', 2)).to.deep.equal(['delta']);
+      expect(await list('Bravo', 9, true)).to.deep.equal(['charlie', 'delta']);
+    });
+  });
+
+  describe('sessions', () => {
+    beforeEach(() => makeAccounts(test.store, 1));
+
+    it('claims: the generation rises, the session before is gone', async () => {
+      expect(await test.store.claimSession(1, 0, session('one'))).to.deep.equal({ generation: 1 });
+      expect(await test.store.claimSession(1, 1, session('two'))).to.deep.equal({ generation: 2 });
+      await test.reopen();
+      const record = await test.store.account(1);
+      expect(record?.generation).to.equal(2);
+      expect(record?.session).to.deep.equal(session('two'));
+      expect(await test.store.renewSession(1, 'one', 'three', 1)).to.equal('revoked');
+    });
+
+    it('claims once when retried', async () => {
+      expect(await test.store.claimSession(1, 0, session('one'))).to.deep.equal({ generation: 1 });
+      expect(await test.store.claimSession(1, 0, session('one'))).to.deep.equal({ generation: 1 });
+      await test.reopen();
+      expect(await test.store.claimSession(1, 0, session('one'))).to.deep.equal({ generation: 1 });
+    });
+
+    it('of two claims on the same generation refuses the second', async () => {
+      const claims = [test.store.claimSession(1, 0, session('one')), test.store.claimSession(1, 0, session('two'))];
+      expect(await Promise.all(claims)).to.deep.equal([{ generation: 1 }, 'conflict']);
+      expect((await test.store.account(1))?.session?.jti).to.equal('one');
+    });
+
+    it('leaves the judgement of a ban to its caller, and has nothing to claim where no account is', async () => {
+      await test.store.setBan(1, 10, '');
+      expect(await test.store.claimSession(1, 0, session('one'))).to.deep.equal({ generation: 1 });
+      expect(await test.store.claimSession(2, 0, session('one'))).to.equal('gone');
+    });
+
+    it('renews: the old jti counts until the next is used', async () => {
+      await test.store.claimSession(1, 0, session('one'));
+      const renewed = await test.store.renewSession(1, 'one', 'two', 6000);
+      expect(renewed)
+        .to.have.nested.property('account.session')
+        .that.deep.equals({ jti: 'one', nextJti: 'two', key: 'key', expiresAtMs: 6000 });
+      expect(await test.store.renewSession(1, 'one', 'two', 6000)).to.deep.equal(renewed);
+      await test.reopen();
+      const used = await test.store.renewSession(1, 'two', 'three', 7000);
+      expect(used).to.have.nested.property('account.session.jti', 'two');
+      expect(used).to.have.nested.property('account.generation', 1);
+      expect(await test.store.renewSession(1, 'two', 'three', 7000)).to.deep.equal(used);
+      expect(await test.store.renewSession(1, 'one', 'four', 8000)).to.equal('revoked');
+      expect((await test.store.account(1))?.session).to.deep.equal({
+        jti: 'two',
+        nextJti: 'three',
+        key: 'key',
+        expiresAtMs: 7000,
+      });
+    });
+
+    it('ends the session that is named, by either of its names, or any', async () => {
+      const renew = (jti: string) => test.store.renewSession(1, jti, `${jti} next`, 9000);
+      await test.store.claimSession(1, 0, session('one'));
+      await test.store.endSession(1, 'other');
+      expect(await renew('one')).to.not.equal('revoked');
+      await test.store.endSession(1, 'one next');
+      await test.store.endSession(1, 'one next');
+      expect(await renew('one')).to.equal('revoked');
+      await test.store.claimSession(1, 1, session('two'));
+      await test.store.endSession(1, null);
+      await test.reopen();
+      expect(await renew('two')).to.equal('revoked');
+      expect((await test.store.account(1))?.session).to.equal(null);
+      await test.store.endSession(2, null);
+    });
+
+    it('sets a password: every session ends, and one can begin', async () => {
+      await test.store.claimSession(1, 0, session('one'));
+      expect(await test.store.setPassword(1, 'new', session('two'))).to.deep.equal({ generation: 2 });
+      expect(await test.store.setPassword(1, 'new', session('two'))).to.deep.equal({ generation: 2 });
+      expect(await test.store.renewSession(1, 'one', 'x', 1)).to.equal('revoked');
+      expect(await test.store.account(1)).to.deep.include({ passwordHash: 'new', session: session('two') });
+      expect(await test.store.setPassword(1, 'newer', null)).to.deep.equal({ generation: 2 });
+      await test.reopen();
+      expect(await test.store.account(1)).to.deep.include({ passwordHash: 'newer', session: null });
+      expect(await test.store.setPassword(2, 'new', null)).to.equal('gone');
+    });
+
+    it('bans: the session ends; without end; and lifts the ban', async () => {
+      await test.store.claimSession(1, 0, session('one'));
+      expect(await test.store.setBan(1, Number.POSITIVE_INFINITY, 'spam')).to.equal('done');
+      await test.reopen();
+      expect(await test.store.account(1)).to.deep.include({
+        bannedUntilMs: Number.POSITIVE_INFINITY,
+        banReason: 'spam',
+        session: null,
+      });
+      await test.store.claimSession(1, 1, session('two'));
+      expect(await test.store.setBan(1, null, '')).to.equal('done');
+      const record = await test.store.account(1);
+      expect(record).to.deep.include({ bannedUntilMs: null, banReason: '', session: session('two') });
+      expect(await test.store.setBan(2, 5, '')).to.equal('gone');
+    });
+  });
+
+  describe('leaving', () => {
+    beforeEach(() => makeAccounts(test.store, 1, 2));
+
+    it('closes for mail and opens again', async () => {
+      expect(await test.store.setState(1, 'closing')).to.equal('done');
+      expect(await test.store.append(1, makeRun({ first: 1 }))).to.equal('gone');
+      expect(await test.store.openMailbox(1)).to.equal('gone');
+      expect(await test.store.setState(1, 'open')).to.equal('done');
+      expect(await test.store.append(1, makeRun({ first: 1 }))).to.equal('accepted');
+      expect(await test.store.setState(3, 'open')).to.equal('gone');
+    });
+
+    it('lets a mailbox drain that is closing', async () => {
+      await test.store.append(1, makeRun({ first: 1 }));
+      await test.store.setState(1, 'closing');
+      expect(await test.store.read(1, 0, 1000)).to.have.length(1);
+      expect(await test.store.advance(1, 0, 1, [])).to.equal('done');
+      expect(await test.store.removeAccount(1)).to.equal('removed');
+    });
+
+    it('removes only what is empty, and keeps the name', async () => {
+      await test.store.claimSession(1, 0, session('one'));
+      await test.store.setBlock(1, 2, true);
+      await test.store.addFamiliar(1, 'key', 'address');
+      await test.store.append(1, makeRun({ first: 1, from: 2, outbox: outboxB }));
+      await test.store.append(2, makeRun({ first: 1, from: 1 }));
+      expect(await test.store.removeAccount(1)).to.equal('waiting');
+      expect(await test.store.renewSession(1, 'one', 'two', 1)).to.not.equal('revoked');
+      await test.store.discard(1, 1);
+      expect(await test.store.removeAccount(1)).to.equal('removed');
+      expect(await test.store.removeAccount(1)).to.equal('removed');
+      await test.reopen();
+      expect(await test.store.account(1)).to.deep.include({ name: 'a1', state: 'removed', session: null });
+      expect((await test.store.account(1))?.passwordHash).to.equal('');
+      expect(await test.store.blocks(1)).to.deep.equal([]);
+      expect(await test.store.isFamiliar(1, 'key', 'address')).to.equal(false);
+      expect(await test.store.outbox(1, outboxA)).to.deep.equal([]);
+      expect(await test.store.contacts(2, 10)).to.deep.equal([]);
+      expect(await test.store.read(2, 0, 1000), 'what it had sent').to.have.length(1);
+      expect(await test.store.outbox(2, outboxB), 'what others had sent').to.have.length(1);
+      expect(await test.store.removeAccount(3)).to.equal('gone');
+    });
+
+    it('does nothing for one that is removed', async () => {
+      await test.store.removeAccount(1);
+      expect(await test.store.claimSession(1, 0, session('one'))).to.equal('gone');
+      expect(await test.store.setPassword(1, 'x', null)).to.equal('gone');
+      expect(await test.store.setBan(1, 5, '')).to.equal('gone');
+      expect(await test.store.setState(1, 'open')).to.equal('gone');
+      expect(await test.store.append(1, makeRun({ first: 1 }))).to.equal('gone');
+      expect(await test.store.openMailbox(1)).to.equal('gone');
+      expect(await test.store.advance(1, 0, 1, [])).to.equal('stale');
+      await test.store.setBlock(1, 2, true);
+      expect(await test.store.blocks(1)).to.deep.equal([]);
+      expect(await test.store.accounts({ after: '', limit: 9 })).to.have.length(1);
+      expect(await test.store.accounts({ after: '', limit: 9, all: true })).to.have.length(2);
+    });
+
+    it('gives the name back when the operator says so', async () => {
+      const again = { id: 3, name: 'A1', passwordHash: '', createdAtMs: 1 };
+      expect(await test.store.releaseName('a1')).to.equal('not_reserved');
+      await test.store.removeAccount(1);
+      expect(await test.store.createAccount(again)).to.equal('taken');
+      expect(await test.store.createAccount({ ...again, id: 1 })).to.equal('taken');
+      expect(await test.store.releaseName('A1')).to.equal('released');
+      expect(await test.store.createAccount(again)).to.equal('created');
+      expect(await test.store.releaseName('a1')).to.equal('not_reserved');
+    });
+  });
+
+  describe('blocks and familiar places', () => {
+    beforeEach(() => makeAccounts(test.store, 1, 2, 3));
+
+    it('keeps blocks, each once', async () => {
+      await Promise.all([test.store.setBlock(1, 2, true), test.store.setBlock(1, 3, true)]);
+      await test.store.setBlock(1, 2, true);
+      await test.reopen();
+      expect(await test.store.blocks(1)).to.have.members([2, 3]);
+      expect(await test.store.openMailbox(1))
+        .to.have.property('blocks')
+        .that.has.members([2, 3]);
+      await test.store.setBlock(1, 2, false);
+      await test.store.setBlock(1, 2, false);
+      expect(await test.store.blocks(1)).to.deep.equal([3]);
+      expect(await test.store.blocks(3)).to.deep.equal([]);
+    });
+
+    it('knows keys and addresses again', async () => {
+      await test.store.addFamiliar(1, 'key', '::1');
+      await test.store.addFamiliar(1, 'key', '::1');
+      await test.reopen();
+      expect(await test.store.isFamiliar(1, 'key', 'elsewhere')).to.equal(true);
+      expect(await test.store.isFamiliar(1, 'other', '::1')).to.equal(true);
+      expect(await test.store.isFamiliar(1, 'other', 'elsewhere')).to.equal(false);
+      expect(await test.store.isFamiliar(2, 'key', '::1')).to.equal(false);
+    });
+
+    it('remembers the last 64 of them', async () => {
+      const add = (number: number) => test.store.addFamiliar(1, `key ${number}`, `address ${number}`);
+      for (let number = 0; number < 64; number++) void add(number);
+      // Used again, and so not the oldest any more.
+      await add(0);
+      await add(64);
+      const known = (number: number) => test.store.isFamiliar(1, `key ${number}`, '');
+      expect(await Promise.all([0, 1, 2, 64].map(known))).to.deep.equal([true, false, true, true]);
+    });
+
+    it('tells with whom an account has written', async () => {
+      await makeAccounts(test.store, 4);
+      await test.store.append(2, makeRun({ first: 1, from: 1 }));
+      await test.store.append(1, makeRun({ first: 1, from: 2 }));
+      await test.store.saveMarks(1, [{ sender: 3, outbox: outboxB, accepted: 1, stored: 1 }], 1);
+      expect(await test.store.contacts(1, 10)).to.have.members([2, 3]);
+      expect(await test.store.contacts(1, 1)).to.have.length(1);
+      expect(await test.store.contacts(3, 10)).to.deep.equal([1]);
+      expect(await test.store.contacts(4, 10)).to.deep.equal([]);
+    });
+  });
+}
