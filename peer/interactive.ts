@@ -70,17 +70,16 @@ class Session {
     if (stop.aborted) onStop();
     stop.addEventListener('abort', onStop, { once: true });
     this.#terminal.onLeave = onStop;
-    const following = this.#follow();
-    // A listener that fails is a fault of ours: it must not pass unseen, and not wait for the end of the session.
-    const failed = new Promise<never>((_, reject) => following.catch(reject));
+    const stopListening = this.#peer.on((event) => this.#takeEvent(event));
     try {
-      await Promise.race([failed, this.#signInAndConverse(given)]);
+      await this.#signInAndConverse(given);
       return this.#end ?? 'left';
     } finally {
       stop.removeEventListener('abort', onStop);
       this.#terminal.onLeave = () => undefined;
       this.#terminal.setStatus([]);
-      await this.#goOffline(following);
+      await this.#goOffline();
+      stopListening();
     }
   }
 
@@ -98,11 +97,11 @@ class Session {
     this.#wake();
   }
 
-  async #goOffline(following: Promise<void>): Promise<void> {
+  async #goOffline(): Promise<void> {
     const unsent = this.#conversation.pendingCount;
     if (this.#end === 'left' && unsent > 0) this.#print([this.#unsentLine(unsent)]);
     const closed = this.#peer.close().catch(() => undefined);
-    await Promise.race([closed.then(() => following).catch(() => undefined), pause(maxLeaveMs)]);
+    await Promise.race([closed, pause(maxLeaveMs)]);
   }
 
   #unsentLine(unsent: number): Line {
@@ -118,10 +117,6 @@ class Session {
   }
 
   // --- events -------------------------------------------------------------------------------------
-
-  async #follow(): Promise<void> {
-    for await (const event of this.#peer.events()) this.#takeEvent(event);
-  }
 
   #takeEvent(event: PeerEvent): void {
     const news = this.#conversation.take(event);

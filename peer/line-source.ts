@@ -34,13 +34,13 @@ export class LineSource {
   async next(): Promise<InputLine | null> {
     for (;;) {
       const end = this.#unread.indexOf(newline, this.#searched);
-      if (end >= 0) return this.#line(end, end + 1);
-      this.#searched = this.#unread.length;
-      if (this.#unread.length > maxLineBytes) {
+      if ((end < 0 ? this.#unread.length : end) > maxLineBytes) {
         this.#number += 1;
         this.end();
         throw new CommandError(`The line is too long: at most ${maxLineBytes} bytes. What follows it is not read.`);
       }
+      if (end >= 0) return this.#line(end, end + 1);
+      this.#searched = this.#unread.length;
       if (this.#state === 'ended') {
         return this.#unread.length === 0 ? null : this.#line(this.#unread.length, this.#unread.length);
       }

@@ -3,7 +3,7 @@ import { type ErrorCode, ParleyError } from '../shared/errors.ts';
 import type { PeerApi } from './api.ts';
 import type { Command, Desk } from './command.ts';
 import { parseLine, runCommand } from './commands.ts';
-import type { OutgoingMessage } from './events.ts';
+import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
 import {
   askSignIn,
@@ -40,7 +40,7 @@ export const defaultGiveUpMs = 30_000;
 const maxLeaveMs = 5_000;
 
 /** Why the peer no longer waits for anything. */
-type Halt = { why: 'stopped' } | { why: 'ended'; code: ErrorCode } | { why: 'crashed'; error: unknown };
+type Halt = { why: 'stopped' } | { why: 'ended'; code: ErrorCode };
 
 /** Runs to the end; resolves with the exit code. */
 export async function runPipe(options: PipeOptions): Promise<number> {
@@ -75,13 +75,11 @@ class PipeRun {
     const onStop = () => this.#stopWaiting({ why: 'stopped' });
     if (stop.aborted) onStop();
     stop.addEventListener('abort', onStop, { once: true });
-    const following = this.#follow().catch((error: unknown) => this.#stopWaiting({ why: 'crashed', error }));
+    this.#peer.on((event) => this.#take(event));
     const refused = await this.#signIn();
     if (refused !== null) return refused;
     const end = await this.#runCommands();
-    const code = await this.#leave(end);
-    await within(maxLeaveMs, following).catch(() => undefined);
-    return code;
+    return await this.#leave(end);
   }
 
   /** Everything that is being waited for comes to its end: input, replies, progress. */
@@ -92,12 +90,10 @@ class PipeRun {
     this.#wake();
   }
 
-  async #follow(): Promise<void> {
-    for await (const event of this.#peer.events()) {
-      if (this.#conversation.take(event)) this.#writer.event(event);
-      if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
-      this.#wake();
-    }
+  #take(event: PeerEvent): void {
+    if (this.#conversation.take(event)) this.#writer.event(event);
+    if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
+    this.#wake();
   }
 
   /** Null when signed in, else the exit code. */
@@ -208,9 +204,10 @@ class PipeRun {
     const { wait } = this.#options;
     const left = wait === 'none' ? [] : await this.#drain(wait);
     const halted = this.#halt;
+    const why = this.#whyLeft(left);
     if (halted === null) await this.#sayGoodbye(end);
     else if (halted.why !== 'ended') return this.#haltCode();
-    if (left.length > 0) this.#writer.left(left, this.#whyLeft(left));
+    if (left.length > 0) this.#writer.left(left, why);
     const code = this.#haltCode();
     if (code !== exitCodes.done) return code;
     const failed = left.length > 0 || this.#conversation.undelivered > 0 || this.#failedCommands > 0;
@@ -220,7 +217,6 @@ class PipeRun {
   #haltCode(): number {
     const halt = this.#halt;
     if (halt === null || halt.why === 'stopped') return exitCodes.done;
-    if (halt.why === 'crashed') throw halt.error;
     if (halt.code === 'displaced') return exitCodes.displaced;
     return halt.code === 'logged_out' || halt.code === 'account_deleted' ? exitCodes.done : exitCodes.undelivered;
   }

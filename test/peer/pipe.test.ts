@@ -1,0 +1,286 @@
+import { expect } from 'chai';
+import { exitCodes } from '../../peer/front.ts';
+import { type PipeOptions, runPipe } from '../../peer/pipe.ts';
+import { ParleyError } from '../../shared/errors.ts';
+import { FakePeer } from '../helpers/fake-peer.ts';
+
+const blankSignIn = { user: null, password: null, register: false, invite: null, resume: false };
+
+async function* bytes(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}
+
+/** Runs the lines through a peer in a pipe. */
+async function run(input: string | AsyncIterable<Uint8Array>, more: Partial<PipeOptions> & { peer?: FakePeer } = {}) {
+  const peer = more.peer ?? new FakePeer();
+  let out = '';
+  let diagnosed = '';
+  const code = await runPipe({
+    signIn: blankSignIn,
+    wait: 'accepted',
+    holds: false,
+    json: false,
+    input: typeof input === 'string' ? bytes(input) : input,
+    out: (text) => {
+      out += text;
+    },
+    diagnose: (text) => {
+      diagnosed += text;
+    },
+    stop: new AbortController().signal,
+    giveUpMs: 200,
+    ...more,
+    peer,
+  });
+  return {
+    code,
+    out,
+    diagnosed,
+    peer,
+    calls: peer.calls,
+    objects: () =>
+      out
+        .split('\n')
+        .slice(0, -1)
+        .map((l) => JSON.parse(l)),
+  };
+}
+
+describe('pipe', () => {
+  it('logs in, sends, waits until it is accepted, logs out', async () => {
+    const { code, out, calls } = await run('seas\nsummerisover\nmessage google Hello\n');
+    expect(calls).to.deep.equal(['login seas summerisover', 'send google Hello', 'logout', 'close']);
+    expect(out).to.equal('Welcome, seas!\nto google: Hello\nLogged out.\n');
+    expect(code).to.equal(exitCodes.done);
+  });
+
+  it('takes a last line without its end, and CRLF', async () => {
+    const { calls } = await run('seas\r\nsummerisover\r\nmessage google Hello');
+    expect(calls.slice(0, 2)).to.deep.equal(['login seas summerisover', 'send google Hello']);
+  });
+
+  it('registers with the password twice', async () => {
+    const register = { ...blankSignIn, register: true, invite: 'code' };
+    expect((await run('seas\nsummer\nsummer\n', { signIn: register })).calls[0]).to.equal('register seas summer code');
+    const typed = await run('register\nseas\nsummer\nsummer\n');
+    expect(typed.calls[0]).to.equal('register seas summer');
+    const differing = await run('seas\nsummer\nwinter\n', { signIn: register });
+    expect(differing).to.include({
+      code: exitCodes.signIn,
+      diagnosed: 'peer: line 3: The two passwords differ; nothing was registered.\n',
+    });
+    expect(differing.calls).to.deep.equal(['close']);
+  });
+
+  it('reads no lines for what is given otherwise', async () => {
+    const signIn = { ...blankSignIn, user: 'seas', password: 'summerisover' };
+    expect((await run('online\n', { signIn })).calls[0]).to.equal('login seas summerisover');
+    expect((await run('online\n', { signIn: { ...blankSignIn, user: 'seas', resume: true } })).calls[0]).to.equal(
+      'resume seas',
+    );
+    expect((await run('seas\n', { signIn: { ...blankSignIn, password: 'summerisover' } })).calls[0]).to.equal(
+      'login seas summerisover',
+    );
+  });
+
+  it('ends with 2 and the number of the line where signing in goes wrong, nothing sent', async () => {
+    const badName = await run('no name\nsummerisover\n');
+    expect(badName.code).to.equal(exitCodes.signIn);
+    expect(badName.diagnosed).to.match(/^peer: line 1: /);
+    const early = await run('seas\n');
+    expect(early.code).to.equal(exitCodes.signIn);
+    expect(early.diagnosed).to.match(/^peer: line 2: .*ended/);
+    for (const { calls } of [badName, early]) expect(calls).to.deep.equal(['close']);
+    const peer = new FakePeer();
+    const text = 'Incorrect username/password. 2 more login attempts.';
+    peer.loginError = new ParleyError('bad_credentials', text);
+    const refused = await run('seas\nwrong-password\nmessage google Hello\n', { peer });
+    expect(refused).to.include({ code: exitCodes.signIn, diagnosed: `peer: line 2: ${text}\n`, out: '' });
+  });
+
+  it('ends with 3 where the center cannot be reached', async () => {
+    const peer = new FakePeer();
+    peer.loginError = new ParleyError('disconnected', 'localhost:6066: nothing listens there.');
+    expect((await run('seas\nsummerisover\n', { peer })).code).to.equal(exitCodes.unreachable);
+  });
+
+  it('goes on after a command that failed, says its line, and ends with 1', async () => {
+    const peer = new FakePeer();
+    peer.blocking.add('google');
+    const { code, diagnosed, calls } = await run('seas\nsummer\nmesage al x\n\nmessage google x\nmessage al y\n', {
+      peer,
+    });
+    expect(diagnosed).to.equal(
+      'peer: line 3: Unknown command: mesage. Did you mean message? help lists the commands.\n' +
+        'peer: line 5: google does not take your messages.\n',
+    );
+    expect(calls).to.include('send al y').and.include('logout');
+    expect(code).to.equal(exitCodes.undelivered);
+  });
+
+  it('ends with 1 where a message failed later, but not where it was cancelled', async () => {
+    const failing = new FakePeer();
+    failing.onSend = (message) => {
+      failing.emit({ type: 'failed', code: 'blocked', message: { ...message, state: 'failed', reason: 'blocked' } });
+    };
+    expect((await run('seas\nsummer\nmessage google x\n', { peer: failing })).code).to.equal(exitCodes.undelivered);
+    const silent = new FakePeer();
+    silent.onSend = () => undefined;
+    expect((await run('seas\nsummer\nmessage google x\ncancel 1\n', { peer: silent })).code).to.equal(exitCodes.done);
+  });
+
+  it('gives up without progress and names what stayed', async () => {
+    const peer = new FakePeer();
+    peer.onSend = () => undefined;
+    const { code, diagnosed, calls } = await run('seas\nsummer\nmessage google Hello\n', { peer });
+    expect(code).to.equal(exitCodes.undelivered);
+    expect(diagnosed)
+      .to.include('1 message is not accepted after 1 s without progress')
+      .and.include('to google: Hello');
+    expect(calls).to.include('logout');
+  });
+
+  it('waits on while there is progress', async () => {
+    const peer = new FakePeer();
+    peer.onSend = (message) => {
+      setTimeout(() => peer.accept(message), message.id * 120);
+    };
+    const { code, out } = await run('seas\nsummer\nmessage google 1\nmessage google 2\nmessage google 3\n', { peer });
+    expect(code).to.equal(exitCodes.done);
+    expect(out).to.include('to google: 1\nto google: 2\nto google: 3\n');
+  });
+
+  it('waits for stored, or for nothing, if told so', async () => {
+    const stored = new FakePeer();
+    stored.onSend = (message) => {
+      stored.accept(message);
+      setTimeout(() => stored.store(message), 20);
+    };
+    const input = 'seas\nsummer\nmessage google Hello\n';
+    expect((await run(input, { peer: stored, wait: 'stored' })).out).to.include(
+      '(stored) to google: Hello\nLogged out.',
+    );
+    expect((await run(input, { wait: 'stored' })).code).to.equal(exitCodes.undelivered);
+    const silent = new FakePeer();
+    silent.onSend = () => undefined;
+    expect((await run(input, { peer: silent, wait: 'none' })).code).to.equal(exitCodes.done);
+  });
+
+  it('waits for the mail that was announced', async () => {
+    const peer = new FakePeer();
+    peer.waiting = 2;
+    setTimeout(() => peer.deliver('google', 'one', true), 50);
+    setTimeout(() => peer.deliver('google', 'two', true), 100);
+    const { out } = await run('seas\nsummer\n', { peer });
+    expect(out).to.match(/You have 2 messages waiting\.\n\(.*\) <google>: one\n\(.*\) <google>: two\nLogged out\.\n$/);
+  });
+
+  it('keeps the token after quit, and reads no further', async () => {
+    const { calls, code } = await run('seas\nsummer\nmessage google x\nquit\nmessage google y\n');
+    expect(calls).to.deep.equal(['login seas summer', 'send google x', 'close', 'close']);
+    expect(code).to.equal(exitCodes.done);
+  });
+
+  it('ends with 4 when displaced, while it waits for input', async () => {
+    const peer = new FakePeer();
+    async function* input() {
+      yield Buffer.from('seas\nsummer\n');
+      setImmediate(() => peer.end('displaced'));
+      await new Promise(() => undefined);
+    }
+    const { code, out } = await run(input(), { peer });
+    expect(code).to.equal(exitCodes.displaced);
+    expect(out).to.include('Logged on different location!\nNo messages are unsent.\n');
+  });
+
+  it('asks for passwords in the next lines', async () => {
+    const { calls, code } = await run('seas\nsummer\npasswd\nsummer\nwinter\nwinter\nonline\n');
+    expect(calls).to.include('passwd summer winter');
+    expect(code).to.equal(exitCodes.done);
+    const deleting = await run('seas\nsummer\ndelete-account\nsummer\n');
+    expect(deleting.calls).to.include('deleteAccount summer');
+    expect(deleting.code).to.equal(exitCodes.done);
+  });
+
+  it('lists what it could not send before an account is deleted, and asks', async () => {
+    const peer = new FakePeer();
+    peer.onSend = () => undefined;
+    const input = 'seas\nsummer\nmessage google Hello\ndelete-account\nsummer\n';
+    const kept = await run(`${input}no\n`, { peer });
+    expect(kept.out).to.include('to google: Hello').and.include('The account stays.');
+    expect(kept.calls.join()).not.to.include('deleteAccount');
+  });
+
+  it('stops at once when told to', async () => {
+    const stop = new AbortController();
+    async function* input() {
+      yield Buffer.from('seas\nsummer\n');
+      setImmediate(() => stop.abort());
+      await new Promise(() => undefined);
+    }
+    const { code, calls } = await run(input(), { stop: stop.signal });
+    expect(code).to.equal(exitCodes.done);
+    expect(calls).to.include('close').and.not.include('logout');
+  });
+
+  it('refuses a line that is too long and what follows it', async () => {
+    const { code, diagnosed, calls } = await run(
+      `seas\nsummer\nmessage google ${'x'.repeat(1_100_000)}\nmessage google y\n`,
+    );
+    expect(code).to.equal(exitCodes.undelivered);
+    expect(diagnosed).to.match(/^peer: line 3: The line is too long/);
+    expect(calls.join()).not.to.include('send');
+  });
+});
+
+describe('--json', () => {
+  it('takes objects and lines, and answers each with its id', async () => {
+    const { objects, code } = await run(
+      '{"command":"login","name":"seas","password":"summer"}\n' +
+        '{"command":"message","id":1,"to":"google","text":"Hello\\nagain"}\n' +
+        'broadcast hi\n{"command":"mesage","id":"x"}\n{"command":\n',
+      { json: true },
+    );
+    const [welcome, message, ...rest] = objects();
+    expect(welcome).to.deep.equal({ event: 'welcome', name: 'seas', account: 1 });
+    expect(message).to.deep.include({ reply: 'message', id: 1 });
+    expect(message.message).to.include({ id: 1, to: 'google', text: 'Hello\nagain', state: 'pending' });
+    expect(rest).to.deep.include({ reply: 'broadcast', text: 'hi', handed: 2, leftOut: 1 });
+    const errors = rest.filter((one) => 'error' in one);
+    expect(errors[0]).to.deep.include({ id: 'x', line: 4 });
+    expect(errors[0].error).to.deep.equal({
+      code: 'usage',
+      text: 'Unknown command: mesage. Did you mean message? help lists the commands.',
+    });
+    expect(errors[1]).to.include({ line: 5 });
+    expect(rest.map((one) => one.event))
+      .to.include('accepted')
+      .and.include('ended');
+    expect(code).to.equal(exitCodes.undelivered);
+  });
+
+  it('logs in by lines too', async () => {
+    const { objects, calls } = await run('seas\nsummer\n', { json: true });
+    expect(calls[0]).to.equal('login seas summer');
+    expect(objects()[0].event).to.equal('welcome');
+  });
+
+  it('says what is wrong with a sign-in as an object', async () => {
+    const peer = new FakePeer();
+    peer.loginError = new ParleyError('suspended', 'Please wait.', { retryAfterMs: 20_000 });
+    const { objects, code } = await run('seas\nsummer\n', { json: true, peer });
+    expect(objects()).to.deep.equal([
+      { error: { code: 'suspended', text: 'Please wait.', retryAfterMs: 20_000 }, line: 2 },
+    ]);
+    expect(code).to.equal(exitCodes.signIn);
+    expect((await run('{"command":"online"}\n', { json: true })).code).to.equal(exitCodes.signIn);
+  });
+
+  it('tells what was left', async () => {
+    const peer = new FakePeer();
+    peer.onSend = () => undefined;
+    const { objects } = await run('seas\nsummer\nmessage google Hello\n', { json: true, peer });
+    const left = objects().find((one) => one.event === 'left');
+    expect(left.messages[0]).to.include({ to: 'google', text: 'Hello' });
+  });
+});
