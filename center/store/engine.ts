@@ -2,7 +2,7 @@
 import { closeSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { accountActs } from './account-acts.ts';
-import type { Acts } from './acts.ts';
+import { type Acts, type Query, query } from './acts.ts';
 import type { Act, Failure } from './batch.ts';
 import { centerActs } from './center-acts.ts';
 import { mailboxActs } from './mailbox-acts.ts';
@@ -15,7 +15,7 @@ export interface EngineOptions {
   file: string;
   /** The database is full at this size; default: when the disk is. */
   maxFileBytes?: number;
-  /** Kept free for acts other than append; default 8 MiB. */
+  /** Kept free for acts other than append, beside what the write-ahead log needs; default 4 MiB. */
   reserveBytes?: number;
   /** Once full, how long appends are refused before room is looked for again; default 1 s. */
   roomRetryMs?: number;
@@ -28,11 +28,11 @@ export class EngineStopped extends Error {}
 
 const busyTimeoutMs = 10_000;
 const cacheBytes = 64 * 1024 * 1024;
-/** The write-ahead log is moved into the database when it is longer than this. */
-const checkpointBytes = 16 * 1024 * 1024;
+/** The write-ahead log is moved into the database when it is longer than this; sooner on a full disk, where it cannot grow. */
+const checkpointBytes = { enough: 16 * 1024 * 1024, full: 512 * 1024 };
 
 // https://www.sqlite.org/rescode.html
-const sqlite = { ioError: 10, corrupt: 11, full: 13, notADatabase: 26, fsync: 1034, directoryFsync: 1290 };
+const sqlite = { busy: 5, corrupt: 11, full: 13, notADatabase: 26, fsync: 1034, directoryFsync: 1290 };
 
 export class Engine {
   /** The version of the file before it was brought to this one; 0: it was new. */
@@ -40,6 +40,8 @@ export class Engine {
   readonly #db: DatabaseSync;
   readonly #acts: Acts;
   readonly #reserve: ReserveFile;
+  /** In pages: how long the log is, and how much of it is in the database too. */
+  readonly #logState: Query<{ log: number; checkpointed: number }>;
   readonly #pageBytes: number;
   readonly #maxFileBytes: number;
   readonly #reserveBytes: number;
@@ -51,7 +53,7 @@ export class Engine {
    * @throws Error with a text for the operator
    */
   constructor(options: EngineOptions) {
-    const { file, maxFileBytes = Number.POSITIVE_INFINITY, reserveBytes = 8 * 1024 * 1024 } = options;
+    const { file, maxFileBytes = Number.POSITIVE_INFINITY, reserveBytes = 4 * 1024 * 1024 } = options;
     closeSync(openSync(file, 'a', 0o600));
     const db = new DatabaseSync(file, { timeout: busyTimeoutMs });
     this.#db = db;
@@ -72,7 +74,8 @@ export class Engine {
     this.#maxFileBytes = maxFileBytes;
     this.#reserveBytes = reserveBytes;
     this.#roomRetryMs = options.roomRetryMs ?? 1000;
-    this.#reserve = new ReserveFile(`${file}.reserve`, reserveBytes);
+    this.#reserve = new ReserveFile(`${file}.reserve`);
+    this.#logState = query(db, 'PRAGMA wal_checkpoint(NOOP)');
     if (!this.#findRoom()) this.#becomeFull();
   }
 
@@ -88,6 +91,8 @@ export class Engine {
       return { results: this.#together(batch), failures: [] };
     } catch (error) {
       this.#rollback(error);
+      // Waiting as long again for each act would help nobody.
+      if (isBusy(error)) return { results: [], failures: batch.map((_, index) => ({ index, ...failureOf(error) })) };
       if (isFull(error)) this.#becomeFull();
       return this.#oneByOne(batch);
     }
@@ -95,14 +100,11 @@ export class Engine {
 
   /** Moves a write-ahead log that has grown long into the database: to be called when nobody waits for a commit. */
   tidy(): void {
-    const log = this.#db.prepare('PRAGMA wal_checkpoint(NOOP)').get();
-    if (Number(log?.log) * this.#pageBytes < checkpointBytes) return;
-    try {
-      this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)');
-    } catch (error) {
-      stopIfLost(error);
-      if (isFull(error)) this.#becomeFull();
-    }
+    const { log, checkpointed } = this.#logState.get() ?? { log: 0, checkpointed: 0 };
+    const bytes = (log - checkpointed) * this.#pageBytes;
+    if (bytes > checkpointBytes[this.#room.is]) this.#checkpoint('PASSIVE');
+    // The database may have to grow by all of the log: without that room the log could never begin anew.
+    else if (this.#room.is === 'enough' && !this.#reserve.hold(this.#reserveBytes + bytes)) this.#checkpoint('PASSIVE');
   }
 
   close(): void {
@@ -185,13 +187,27 @@ export class Engine {
     this.#room = { is: 'full', untilMs: performance.now() + this.#roomRetryMs };
     this.#reserve.giveUp();
     this.#limitFile(this.#maxFileBytes + this.#reserveBytes);
+    // Keeps the log's own room: from here on commits go over what it holds.
+    this.#checkpoint('PASSIVE');
   }
 
   #findRoom(): boolean {
-    if (!this.#reserve.make()) return false;
+    // What was deleted leaves room inside the database, not beside it: the log's room makes the reserve anew.
+    this.#checkpoint('TRUNCATE');
+    if (!this.#reserve.hold(this.#reserveBytes)) return false;
     this.#room = { is: 'enough' };
     this.#limitFile(this.#maxFileBytes);
     return true;
+  }
+
+  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
+    try {
+      this.#db.exec(`PRAGMA wal_checkpoint(${mode})`);
+    } catch (error) {
+      stopIfLost(error);
+      // Otherwise all is still in the log.
+      if (isFull(error) && this.#room.is === 'enough') this.#becomeFull();
+    }
   }
 
   #limitFile(bytes: number): void {
@@ -211,6 +227,11 @@ function sqliteCode(error: unknown): number {
 
 function isFull(error: unknown): boolean {
   return (sqliteCode(error) & 255) === sqlite.full;
+}
+
+/** Another process writes to the database and does not end. */
+function isBusy(error: unknown): boolean {
+  return (sqliteCode(error) & 255) === sqlite.busy;
 }
 
 function stopIfLost(error: unknown): void {

@@ -1,36 +1,37 @@
 // What is kept free on the disk, so that receipts, logouts and deletion still work where nothing else fits.
-import { closeSync, fsyncSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 
-/** A file of zeros beside the database, given up when the disk is full and made again when there is room. */
+const stepBytes = 1024 * 1024;
+
+/** A file of zeros beside the database: its room is given back when the disk is full. */
 export class ReserveFile {
   readonly #path: string;
-  readonly #bytes: number;
+  #bytes: number;
 
-  constructor(path: string, bytes: number) {
+  constructor(path: string) {
     this.#path = path;
-    this.#bytes = bytes;
+    this.#bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  /** Whether the reserve is there now; a disk without room for it is full. */
-  make(): boolean {
-    if (statSync(this.#path, { throwIfNoEntry: false })?.size === this.#bytes) return true;
+  /** Makes it at least this long. false: the disk has no room for that. */
+  hold(bytes: number): boolean {
+    if (this.#bytes >= bytes) return true;
+    const zeros = new Uint8Array(stepBytes);
+    let file: number | undefined;
     try {
-      const file = openSync(this.#path, 'w', 0o600);
-      try {
-        const zeros = new Uint8Array(Math.min(this.#bytes, 1024 * 1024));
-        for (let left = this.#bytes; left > 0; ) left -= writeSync(file, zeros, 0, Math.min(left, zeros.length));
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
+      file = openSync(this.#path, 'a', 0o600);
+      while (this.#bytes < bytes) this.#bytes += writeSync(file, zeros);
       return true;
     } catch {
-      this.giveUp();
+      // Which error it is makes no difference: this room is not there.
       return false;
+    } finally {
+      if (file !== undefined) closeSync(file);
     }
   }
 
   giveUp(): void {
     rmSync(this.#path, { force: true });
+    this.#bytes = 0;
   }
 }

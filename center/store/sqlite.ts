@@ -39,6 +39,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const worker = new Worker(new URL(`./sqlite-worker${ending}`, import.meta.url), {
     name: 'store',
     workerData: engineOptions,
+    // Options meant for the program (--input-type, say) can keep a thread from starting.
+    execArgv: [],
   });
   const [reply] = (await once(worker, 'message')) as [OpenReply];
   if (!reply.opened) {

@@ -87,7 +87,10 @@ export class StoreError extends Error {
 
 export interface Store {
   // --- accounts ---
-  /** `created` again for the same id and name. With an invite, one use of it is spent in the same act. */
+  /**
+   * `created` again for the same id and name. With an invite, one use of it is spent in the same act; it must not
+   * have expired at createdAtMs.
+   */
   createAccount(account: {
     id: number;
     name: string;
@@ -100,7 +103,10 @@ export interface Store {
   accountNamed(name: string): Promise<AccountRecord | null>;
   /** In the order of folded names, after this one; at most limit. Only open accounts unless all. */
   accounts(page: { after: string; limit: number; all?: boolean }): Promise<AccountRecord[]>;
-  /** A login: the generation rises by one, all earlier sessions end. Retried with the same jti: the same generation. */
+  /**
+   * A login: the generation rises by one, all earlier sessions end. Retried with the same jti: the same generation.
+   * Whether the account is banned or closing is for the caller to judge; `gone` is one that is removed or never was.
+   */
   claimSession(
     id: number,
     expectedGeneration: number,
@@ -115,7 +121,7 @@ export interface Store {
   ): Promise<{ account: AccountRecord } | 'revoked'>;
   /** Ends that session if it is the live one (jti may be either of its two); null ends any. */
   endSession(id: number, jti: string | null): Promise<void>;
-  /** Ends every session, then, if given, begins this one (as claimSession does). */
+  /** Ends every session, then, if given, begins this one (as claimSession does); without one the generation stays. */
   setPassword(
     id: number,
     passwordHash: string,
@@ -124,7 +130,10 @@ export interface Store {
   /** Ends every session where untilMs is not null. */
   setBan(id: number, untilMs: number | null, reason: string): Promise<'done' | 'gone'>;
   setState(id: number, state: 'open' | 'closing'): Promise<'done' | 'gone'>;
-  /** Account, blocks, sessions and marks go, the name stays reserved. `waiting` while the mailbox holds anything. */
+  /**
+   * Account, blocks, sessions and the marks of its outboxes go, the name stays reserved. `waiting` while the mailbox
+   * holds anything. The marks of what others sent to it stay: they ask for them at their next login.
+   */
   removeAccount(id: number): Promise<'removed' | 'waiting' | 'gone'>;
   /** Gives back the name of a removed account. */
   releaseName(name: string): Promise<'released' | 'not_reserved'>;
@@ -136,19 +145,26 @@ export interface Store {
   /** Accounts that are online as far as others were told: since a login or resume, until one of endSession, setBan, setOffline or their end. */
   onlineAccounts(): Promise<{ id: number; name: string }[]>;
   setOffline(ids: number[]): Promise<void>;
-  /** Accounts that this one has written to or heard from, at most limit. */
+  /** Accounts that this one has written to or heard from and that are not removed, at most limit. */
   contacts(id: number, limit: number): Promise<number[]>;
 
   // --- mailboxes ---
   /** Reserves positions, so that none is given out twice. `gone` for an account that is not open. */
   openMailbox(id: number): Promise<MailboxState | 'gone'>;
-  /** The run and its marks, in one commit. An append with the same first position is a repeat. */
+  /**
+   * The run and its marks, in one commit. An append with the same first and last position as one before, or of which
+   * all is stored already, is a repeat: its marks and reservation count all the same. A run that begins at or below
+   * the last position of another one throws. Frames and marks are copied before this returns.
+   */
   append(id: number, run: AppendRun): Promise<'accepted' | 'repeat' | 'gone'>;
-  /** Only the marks (and positions): of messages that never needed the disk. */
+  /** Only the marks (and the reservation, which never goes down): of messages that never needed the disk. */
   saveMarks(id: number, marks: Mark[], reservedTo: number): Promise<void>;
   /** All up to position are stored: they go. marks carry what became stored. An older generation changes nothing. */
   advance(id: number, generation: number, position: number, marks: Mark[]): Promise<'done' | 'stale'>;
-  /** Runs with positions above after, in order, up to about maxBytes (at least one run if there is any). */
+  /**
+   * Runs with positions above after, in order, up to about maxBytes (at least one if there is any). What was appended
+   * in several runs may come as one. A run with `after` in its middle comes whole.
+   */
   read(id: number, after: number, maxBytes: number): Promise<MailboxRun[]>;
   /** Takes away all up to position without any being stored (the operator's discard, expiry). */
   discard(id: number, position: number): Promise<void>;
@@ -160,11 +176,13 @@ export interface Store {
   totalBytes(): Promise<number>;
 
   // --- the center's own ---
+  /** Changes nothing where this code exists. Invites that expired before createdAtMs are forgotten. */
   createInvite(invite: InviteRecord): Promise<void>;
   invites(): Promise<InviteRecord[]>;
+  /** All that there are: what was there before is replaced. */
   setLockouts(lockouts: LockoutRecord[]): Promise<void>;
   lockouts(): Promise<LockoutRecord[]>;
-  /** The center's time never goes back behind the last one saved. */
+  /** An earlier time than the one saved changes nothing: the center's time never goes back behind it. */
   saveTime(timeMs: number): Promise<void>;
   time(): Promise<number>;
 
