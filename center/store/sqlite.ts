@@ -23,7 +23,7 @@ export const maxBatchBytes = 8 * 1024 * 1024;
 /** What can wait for the thread; then appends are refused as full. */
 export const maxWaitingBytes = 256 * 1024 * 1024;
 /** How many acts can wait for the thread; then any is refused. */
-export const maxWaitingActs = 1_000_000;
+export const maxWaitingActs = 250_000;
 /** Buffers of done batches that are kept for the next ones. */
 const maxSpares = 2;
 
