@@ -4,14 +4,11 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { knownCode, ParleyError } from '../shared/errors.ts';
 import { decodeFrame, encodeFrame, FrameDecoder } from '../shared/frames.ts';
-import { type Binding, centerProof, peerProof, sameBytes, verifyProof } from '../shared/identity.ts';
+import { type Binding, peerProof } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeText } from '../shared/text.ts';
 import { Heartbeats } from './heartbeats.ts';
-
-export const protocolVersion = 1;
-export const oldestProtocolVersion = 1;
-export const software = 'parley-chat/0.1.0';
+import { type CenterHello, type Channel, checkHello, nonceBytes, ownHello, readHello } from './hello.ts';
 
 /** What a center may send in one frame, whatever it says: an account page or a message fits many times. */
 const maxReceivedFrameBytes = 1024 * 1024;
@@ -22,28 +19,6 @@ const maxEarlyFrames = 256;
 const helloTimeoutMs = 10_000;
 const requestTimeoutMs = 60_000;
 const lingerMs = 2_000;
-const nonceBytes = 32;
-const centerIdBytes = 16;
-
-/** A byte stream to the center. */
-export interface Channel {
-  stream: Duplex;
-  /** Empty without TLS. */
-  exporter: Buffer;
-  /** The certificate's public key, which must be the identity key; null where there is none to compare. */
-  certificateKey: Buffer | null;
-}
-
-/** What the center said of itself. 0 in limits: no limit. */
-export interface CenterHello {
-  version: number;
-  centerId: Buffer;
-  identityKey: Buffer;
-  /** The center's time less this machine's. */
-  clockOffsetMs: number;
-  limits: parley.Limits;
-  registration: number;
-}
 
 export interface ConnectionOptions {
   /** Called once the center has proved its identity; throws to refuse it. Nothing else is sent before. */
@@ -100,12 +75,12 @@ export class Connection {
       connection = new Connection(channel.stream, settler(resolve, reject));
       timer = setTimeout(() => connection.close(silent()), helloTimeoutMs);
     });
-    const hello = { version: protocolVersion, oldestVersion: oldestProtocolVersion, software, nonce };
-    connection.send({ hello });
+    connection.send({ hello: ownHello(nonce) });
     try {
       const frame = await answered;
-      connection.#binding = checkHello(frame, channel, nonce);
-      connection.hello = readHello(frame.hello as parley.Hello);
+      const hello = frame.hello as parley.Hello;
+      connection.#binding = checkHello(hello, channel, nonce);
+      connection.hello = readHello(hello);
       options.pin(connection.hello);
     } catch (error) {
       connection.close(error instanceof ParleyError ? error : lost(String(error)));
@@ -212,7 +187,7 @@ export class Connection {
   #take(frame: parley.Frame): void {
     if (this.#state.kind === 'closed') return;
     if (frame.request !== 0) this.#reply(frame.request, frame);
-    else if (frame.error) this.close(readError(frame.error as parley.Error));
+    else if (frame.error) this.close(readError(frame.error));
     else if (this.#state.kind === 'greeting') {
       if (frame.hello) this.#state.greeted(frame);
       else this.close(new ParleyError('bad_frame', 'The center did not begin with Hello.'));
@@ -226,7 +201,7 @@ export class Connection {
     this.#replies.delete(request);
     clearTimeout(open.timer);
     const isError = !(reply instanceof ParleyError) && reply.error;
-    open.settle(isError ? readError(reply.error as parley.Error) : reply);
+    open.settle(isError ? readError(reply.error) : reply);
   }
 
   #nextRequest(): number {
@@ -249,57 +224,13 @@ function settler(resolve: (frame: parley.Frame) => void, reject: (error: ParleyE
 }
 
 /** The center's Error, as the error of this code. */
-export function readError(error: parley.Error): ParleyError {
-  const { retryAfterMs, attemptsLeft } = error;
-  return new ParleyError(knownCode(error.code), safeText(error.text), { retryAfterMs, attemptsLeft });
+export function readError(error: parley.Error.$Properties | null | undefined): ParleyError {
+  const { code, text, retryAfterMs, attemptsLeft } = error ?? {};
+  return new ParleyError(knownCode(code ?? ''), safeText(text ?? ''), {
+    retryAfterMs: retryAfterMs ?? 0,
+    attemptsLeft: attemptsLeft ?? 0,
+  });
 }
-
-function checkHello(frame: parley.Frame, channel: Channel, peerNonce: Buffer): Binding {
-  const hello = frame.hello as parley.Hello;
-  const spoken = Math.min(hello.version, protocolVersion);
-  if (spoken < hello.oldestVersion || spoken < oldestProtocolVersion) {
-    const theirs = `${hello.oldestVersion} to ${hello.version}`;
-    const ours = `${oldestProtocolVersion} to ${protocolVersion}`;
-    throw new ParleyError('version', `The center speaks versions ${theirs} of the protocol, this peer ${ours}.`);
-  }
-  const binding: Binding = {
-    centerId: Buffer.from(hello.centerId),
-    identityKey: Buffer.from(hello.identityKey),
-    peerNonce,
-    centerNonce: Buffer.from(hello.nonce),
-    exporter: channel.exporter,
-  };
-  const isWhole = binding.centerId.length === centerIdBytes && binding.centerNonce.length === nonceBytes;
-  if (!isWhole || !verifyProof(binding.identityKey, centerProof(binding), hello.identitySignature)) {
-    throw new ParleyError('bad_signature', 'The center did not prove its identity.');
-  }
-  if (channel.certificateKey !== null && !sameBytes(channel.certificateKey, binding.identityKey)) {
-    throw new ParleyError('bad_signature', "The center's certificate is not of its identity key.");
-  }
-  return binding;
-}
-
-function readHello(hello: parley.Hello): CenterHello {
-  return {
-    version: Math.min(hello.version, protocolVersion),
-    centerId: Buffer.from(hello.centerId),
-    identityKey: Buffer.from(hello.identityKey),
-    clockOffsetMs: hello.timeMs - Date.now(),
-    limits: { ...noLimits, ...hello.limits } as parley.Limits,
-    registration: hello.registration,
-  };
-}
-
-const noLimits = {
-  maxFrameBytes: 0,
-  maxSessionFrameBytes: 0,
-  maxBodyBytes: 0,
-  heartbeatMs: 0,
-  messagesPerSecond: 0,
-  messageBurst: 0,
-  maxUnresolvedMessages: 0,
-  maxUnresolvedBytes: 0,
-};
 
 function lost(text: string): ParleyError {
   return new ParleyError('disconnected', text);

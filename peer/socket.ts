@@ -3,7 +3,7 @@ import { type AddressInfo, connect as connectPlain, createServer, type Server, t
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { ParleyError } from '../shared/errors.ts';
 import { exporterBytes, exporterLabel } from '../shared/identity.ts';
-import type { Channel } from './connection.ts';
+import type { Channel } from './hello.ts';
 import { centerAddress } from './known-centers.ts';
 
 export const connectTimeoutMs = 10_000;

@@ -1,0 +1,83 @@
+// The first frames of a connection: what the peer says of itself, and what is checked of the center's.
+
+import type { Duplex } from 'node:stream';
+import { ParleyError } from '../shared/errors.ts';
+import { type Binding, centerProof, sameBytes, verifyProof } from '../shared/identity.ts';
+import type { parley } from '../shared/protocol.js';
+
+const protocolVersion = 1;
+const oldestProtocolVersion = 1;
+const software = 'parley-chat/0.1.0';
+export const nonceBytes = 32;
+const centerIdBytes = 16;
+
+/** A byte stream to the center. */
+export interface Channel {
+  stream: Duplex;
+  /** Empty without TLS. */
+  exporter: Buffer;
+  /** The certificate's public key, which must be the identity key; null where there is none to compare. */
+  certificateKey: Buffer | null;
+}
+
+/** What the center said of itself. 0 in limits: no limit. */
+export interface CenterHello {
+  version: number;
+  centerId: Buffer;
+  identityKey: Buffer;
+  /** The center's time. */
+  timeMs: number;
+  limits: parley.Limits;
+  registration: number;
+}
+
+export function ownHello(nonce: Buffer): parley.Hello.$Properties {
+  return { version: protocolVersion, oldestVersion: oldestProtocolVersion, software, nonce };
+}
+
+/** Checks version and identity. Throws version or bad_signature. */
+export function checkHello(hello: parley.Hello, channel: Channel, peerNonce: Buffer): Binding {
+  const spoken = Math.min(hello.version, protocolVersion);
+  if (spoken < hello.oldestVersion || spoken < oldestProtocolVersion) {
+    const theirs = `${hello.oldestVersion} to ${hello.version}`;
+    const ours = `${oldestProtocolVersion} to ${protocolVersion}`;
+    throw new ParleyError('version', `The center speaks versions ${theirs} of the protocol, this peer ${ours}.`);
+  }
+  const binding: Binding = {
+    centerId: Buffer.from(hello.centerId),
+    identityKey: Buffer.from(hello.identityKey),
+    peerNonce,
+    centerNonce: Buffer.from(hello.nonce),
+    exporter: channel.exporter,
+  };
+  const isWhole = binding.centerId.length === centerIdBytes && binding.centerNonce.length === nonceBytes;
+  if (!isWhole || !verifyProof(binding.identityKey, centerProof(binding), hello.identitySignature)) {
+    throw new ParleyError('bad_signature', 'The center did not prove its identity.');
+  }
+  if (channel.certificateKey !== null && !sameBytes(channel.certificateKey, binding.identityKey)) {
+    throw new ParleyError('bad_signature', "The center's certificate is not of its identity key.");
+  }
+  return binding;
+}
+
+export function readHello(hello: parley.Hello): CenterHello {
+  return {
+    version: Math.min(hello.version, protocolVersion),
+    centerId: Buffer.from(hello.centerId),
+    identityKey: Buffer.from(hello.identityKey),
+    timeMs: hello.timeMs,
+    limits: { ...noLimits, ...hello.limits } as parley.Limits,
+    registration: hello.registration,
+  };
+}
+
+const noLimits = {
+  maxFrameBytes: 0,
+  maxSessionFrameBytes: 0,
+  maxBodyBytes: 0,
+  heartbeatMs: 0,
+  messagesPerSecond: 0,
+  messageBurst: 0,
+  maxUnresolvedMessages: 0,
+  maxUnresolvedBytes: 0,
+};

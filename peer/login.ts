@@ -1,0 +1,161 @@
+// The ways into a session: connect, check the center, prove the key, and log in by password or token.
+import type { KeyObject } from 'node:crypto';
+import { ParleyError } from '../shared/errors.ts';
+import { fingerprint, generateKey, publicDer, signProof } from '../shared/identity.ts';
+import { checkName, checkPassword } from '../shared/names.ts';
+import type { parley } from '../shared/protocol.js';
+import { safeLine } from '../shared/text.ts';
+import { CenterFiles } from './account-files.ts';
+import { Connection } from './connection.ts';
+import { KnownCenters } from './known-centers.ts';
+import { dial } from './socket.ts';
+
+/** More than any password: what is longer is not sent. */
+const maxSentPasswordBytes = 1024;
+
+/** How to reach the center, and how to know that it is the right one. */
+export interface CenterAddress {
+  host: string;
+  port: number;
+  dataDir: string;
+  fingerprint?: string | undefined;
+  ca?: string | undefined;
+  plain?: boolean | undefined;
+}
+
+export type Way =
+  | { kind: 'register'; name: string; password: string; invite: string }
+  | { kind: 'login'; name: string; password: string }
+  /** With the token kept from an earlier session. */
+  | { kind: 'resume'; name: string };
+
+export interface Entered {
+  connection: Connection;
+  account: number;
+  /** As registered. */
+  name: string;
+  token: string;
+  key: KeyObject;
+  files: CenterFiles;
+}
+
+/** Connects and checks the center's identity; onPinned is called at first contact. Throws what dial and Connection.open do. */
+export async function connect(
+  address: CenterAddress,
+  onPinned: (fingerprint: string) => void,
+  signal?: AbortSignal,
+): Promise<Connection> {
+  const { host, port, dataDir, ca, plain } = address;
+  const channel = await dial({
+    host,
+    port,
+    ...(ca === undefined ? {} : { ca }),
+    ...(plain === undefined ? {} : { plain }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const known = new KnownCenters(dataDir);
+  return Connection.open(channel, {
+    pin: (hello) => {
+      const contact = known.check(host, port, hello, address.fingerprint);
+      if (contact === 'first') onPinned(fingerprint(hello.identityKey));
+    },
+  });
+}
+
+/**
+ * Logs in over a connection of its own. Nothing is filed yet.
+ * @throws ParleyError what the center answers, and bad_token where no session of this name is kept
+ */
+export async function enter(
+  address: CenterAddress,
+  way: Way,
+  onPinned: (fingerprint: string) => void,
+  signal?: AbortSignal,
+): Promise<Entered> {
+  checkName(way.name);
+  if (way.kind === 'register') checkPassword(way.password);
+  if (way.kind !== 'resume' && Buffer.byteLength(way.password) > maxSentPasswordBytes) checkPassword(way.password);
+  const entered = await enterOnce(address, way, onPinned, signal);
+  const known = entered.files.accountNamed(way.name);
+  if (way.kind !== 'login' || known === null || known === entered.account) return entered;
+  // The name was given anew. The key that was just shown belongs to the earlier account: it must not serve two.
+  entered.connection.close(new ParleyError('cancelled', 'Logging in again with a key of its own.'));
+  entered.files.removeName(way.name, known);
+  return enterOnce(address, way, onPinned, signal);
+}
+
+async function enterOnce(
+  address: CenterAddress,
+  way: Way,
+  onPinned: (fingerprint: string) => void,
+  signal?: AbortSignal,
+): Promise<Entered> {
+  const connection = await connect(address, onPinned, signal);
+  try {
+    const files = new CenterFiles(address.dataDir, connection.hello.centerId);
+    const { key, token } = credentials(files, way);
+    const welcome = await welcomed(connection, requestOf(way, token), key, signal);
+    return { connection, key, files, ...welcome };
+  } catch (error) {
+    connection.close(error instanceof ParleyError ? error : new ParleyError('internal', String(error)));
+    throw error;
+  }
+}
+
+/** Continues a session over a new connection. */
+export async function resume(
+  address: CenterAddress,
+  session: { key: KeyObject; token: string },
+  onPinned: (fingerprint: string) => void,
+  signal: AbortSignal,
+): Promise<{ connection: Connection; token: string }> {
+  const connection = await connect(address, onPinned, signal);
+  try {
+    const { token } = await welcomed(connection, { resume: { token: session.token } }, session.key, signal);
+    return { connection, token };
+  } catch (error) {
+    connection.close(error instanceof ParleyError ? error : new ParleyError('internal', String(error)));
+    throw error;
+  }
+}
+
+function credentials(files: CenterFiles, way: Way): { key: KeyObject; token: string } {
+  const known = way.kind === 'register' ? null : files.accountNamed(way.name);
+  const kept = known === null ? null : files.account(known);
+  if (way.kind !== 'resume') return { key: kept?.key() ?? generateKey(), token: '' };
+  const key = kept?.key() ?? null;
+  const token = kept?.token() ?? null;
+  if (key === null || token === null) {
+    throw new ParleyError('bad_token', `No session of ${way.name} is kept here. Log in with the password.`);
+  }
+  return { key, token };
+}
+
+type LoginRequest = Pick<parley.Frame.$Properties, 'register' | 'login' | 'resume'>;
+
+function requestOf(way: Way, token: string): LoginRequest {
+  const { kind, name } = way;
+  if (kind === 'register') return { register: { name, password: way.password, invite: way.invite } };
+  return kind === 'login' ? { login: { name, password: way.password } } : { resume: { token } };
+}
+
+async function welcomed(
+  connection: Connection,
+  request: LoginRequest,
+  key: KeyObject,
+  signal?: AbortSignal,
+): Promise<{ account: number; name: string; token: string }> {
+  const proof = { key: publicDer(key), signature: signProof(key, connection.proof) };
+  for (const body of [request.register, request.login, request.resume]) if (body) Object.assign(body, proof);
+  const onAbort = () => connection.close(new ParleyError('cancelled', 'Logging in was given up.'));
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const { welcome } = await connection.request(request);
+    if (!welcome) throw new ParleyError('bad_frame', 'The center did not answer the login.');
+    const { account, name, token } = welcome as parley.Welcome;
+    return { account, name: safeLine(name), token };
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}

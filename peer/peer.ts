@@ -1,0 +1,263 @@
+// A peer, as programs use it: everything that a user can do, as promises, events and async iteration.
+import { env } from 'node:process';
+import { defaultDataDir } from '../shared/directory.ts';
+import { ParleyError } from '../shared/errors.ts';
+import { checkName, checkPassword } from '../shared/names.ts';
+import type { parley } from '../shared/protocol.js';
+import { safeLine } from '../shared/text.ts';
+import type { PeerApi, PeerOptions, SendOptions } from './api.ts';
+import type { HistoryLine, IncomingMessage, OutgoingMessage, PeerEvent, Person } from './events.ts';
+import { Feed } from './feed.ts';
+import { pickMessage } from './feed-reader.ts';
+import { type CenterAddress, enter, type Way } from './login.ts';
+import { Session } from './session.ts';
+import { type Listener, listen } from './socket.ts';
+
+/** Where the center told no limit. */
+const defaultMaxBodyBytes = 16 * 1024;
+/** Of the outbox, in the words that refuse a deletion. */
+const maxListed = 10;
+
+type State =
+  | { kind: 'offline' }
+  | { kind: 'entering'; abort: AbortController; entered: Promise<void> }
+  | { kind: 'session'; session: Session }
+  | { kind: 'ended' };
+
+export class Peer implements PeerApi {
+  readonly #options: PeerOptions;
+  readonly #address: CenterAddress;
+  readonly #feed = new Feed();
+  #state: State = { kind: 'offline' };
+  #listener: Listener | null = null;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    const { host, port, fingerprint, ca, plain } = options;
+    const dataDir = options.dataDir ?? defaultDataDir('peer', env);
+    this.#address = { host, port, dataDir, fingerprint, ca, plain };
+    if (options.signal?.aborted) this.#state = { kind: 'ended' };
+    options.signal?.addEventListener('abort', () => void this.close(), { once: true });
+  }
+
+  get state(): PeerApi['state'] {
+    if (this.#state.kind === 'entering') return 'connecting';
+    if (this.#state.kind !== 'session') return this.#state.kind;
+    return this.#state.session.isOnline ? 'online' : 'connecting';
+  }
+
+  get name(): string | null {
+    return this.#state.kind === 'session' ? this.#state.session.name : null;
+  }
+
+  get port(): number {
+    return this.#listener?.port ?? 0;
+  }
+
+  register(name: string, password: string, invite = ''): Promise<void> {
+    return this.#enter({ kind: 'register', name, password, invite });
+  }
+
+  login(name: string, password: string): Promise<void> {
+    return this.#enter({ kind: 'login', name, password });
+  }
+
+  resume(name: string): Promise<void> {
+    return this.#enter({ kind: 'resume', name });
+  }
+
+  on(listener: (event: PeerEvent) => void): () => void {
+    return this.#feed.on(listener);
+  }
+
+  events(signal?: AbortSignal): AsyncIterableIterator<PeerEvent> {
+    return this.#feed.read((event) => event, signal);
+  }
+
+  messages(signal?: AbortSignal): AsyncIterableIterator<IncomingMessage> {
+    return this.#feed.read(pickMessage, signal);
+  }
+
+  async send(to: string, text: string, options: SendOptions = {}): Promise<OutgoingMessage> {
+    const session = this.#session;
+    checkName(to);
+    this.#checkText(session, text);
+    return session.outbox.add(to, text, options.until ?? 'accepted', options.signal);
+  }
+
+  async broadcast(text: string): Promise<{ handed: number; leftOut: number }> {
+    const session = this.#session;
+    this.#checkText(session, text);
+    const isOnline = session.isOnline;
+    try {
+      const { broadcasted } = await session.request({ broadcast: { body: text, sentAtMs: Date.now() } });
+      return { handed: broadcasted?.handed ?? 0, leftOut: broadcasted?.leftOut ?? 0 };
+    } catch (error) {
+      if (!isOnline || !(error instanceof ParleyError) || error.code !== 'disconnected') throw error;
+      const text =
+        'The connection broke before the answer: the broadcast may have reached nobody, and is not sent again.';
+      throw new ParleyError('disconnected', text);
+    }
+  }
+
+  online(): AsyncIterableIterator<Person> {
+    return this.#people((after) => ({ online: { after } }));
+  }
+
+  users(pattern: string): AsyncIterableIterator<Person> {
+    return this.#people((after) => ({ users: { pattern, after } }));
+  }
+
+  blocked(): AsyncIterableIterator<Person> {
+    return this.#people((after) => ({ blocked: { after } }));
+  }
+
+  async block(name: string): Promise<void> {
+    checkName(name);
+    await this.#session.request({ block: { name, on: true } });
+  }
+
+  async unblock(name: string): Promise<void> {
+    checkName(name);
+    await this.#session.request({ block: { name, on: false } });
+  }
+
+  outbox(): OutgoingMessage[] {
+    return this.#session.outgoing.outbox();
+  }
+
+  async cancel(id: number): Promise<OutgoingMessage> {
+    return this.#session.outbox.cancel(id);
+  }
+
+  history(query: { with?: string; limit?: number; before?: number } = {}): HistoryLine[] {
+    return this.#session.incoming.history(query);
+  }
+
+  async hold(on: boolean): Promise<{ waiting: number }> {
+    return { waiting: await this.#session.hold(on) };
+  }
+
+  async inbox(limit = 0): Promise<{ coming: number }> {
+    const { waiting } = await this.#session.request({ fetch: { limit } });
+    return { coming: waiting?.count ?? 0 };
+  }
+
+  async passwd(oldPassword: string, newPassword: string): Promise<void> {
+    const session = this.#session;
+    checkPassword(newPassword);
+    await session.passwd(oldPassword, newPassword);
+  }
+
+  async deleteAccount(password: string, options: { discardOutbox?: boolean } = {}): Promise<void> {
+    const session = this.#session;
+    const unsent = session.outgoing.outbox();
+    if (unsent.length > 0 && !options.discardOutbox) throw outboxNotEmpty(unsent);
+    // What the center has by now is on its way, and cannot be discarded.
+    for (const { id } of unsent) await session.outbox.cancel(id).catch(() => undefined);
+    await session.deleteAccount(password);
+  }
+
+  logout(): Promise<void> {
+    return this.#leave(false);
+  }
+
+  close(): Promise<void> {
+    return this.#leave(true);
+  }
+
+  // --- beginning and end ------------------------------------------------------------------------------
+
+  get #session(): Session {
+    if (this.#state.kind === 'session') return this.#state.session;
+    throw new ParleyError('wrong_state', 'Nobody is logged in.');
+  }
+
+  async #enter(way: Way): Promise<void> {
+    if (this.#state.kind === 'entering') throw new ParleyError('wrong_state', 'A login is under way.');
+    if (this.#state.kind === 'session') throw new ParleyError('wrong_state', `${this.name} is logged in.`);
+    if (this.#options.signal?.aborted) throw new ParleyError('cancelled', 'This peer has ended.');
+    const before = this.#state;
+    const abort = new AbortController();
+    const entered = Promise.withResolvers<void>();
+    this.#state = { kind: 'entering', abort, entered: entered.promise };
+    this.#feed.begin();
+    try {
+      const session = await this.#beginSession(way, abort.signal);
+      if (!session.hasEnded) this.#state = { kind: 'session', session };
+    } catch (error) {
+      this.#listener?.close();
+      this.#listener = null;
+      this.#state = abort.signal.aborted ? { kind: 'ended' } : before;
+      throw error;
+    } finally {
+      entered.resolve();
+    }
+  }
+
+  async #beginSession(way: Way, signal: AbortSignal): Promise<Session> {
+    const { listen: own, history = true, hold = false } = this.#options;
+    if (own) this.#listener = await listen(own.host, own.port);
+    const onPinned = (fingerprint: string) => this.#feed.emit({ type: 'pinned', fingerprint });
+    const entered = await enter(this.#address, way, onPinned, signal);
+    const options = {
+      address: this.#address,
+      feed: this.#feed,
+      isHistoryKept: history,
+      hold,
+      listenPort: this.port,
+      onEnd: () => this.#ended(),
+    };
+    return Session.begin(entered, options, signal);
+  }
+
+  #ended(): void {
+    this.#listener?.close();
+    this.#listener = null;
+    this.#state = { kind: 'ended' };
+  }
+
+  async #leave(keepToken: boolean): Promise<void> {
+    if (this.#state.kind === 'entering') {
+      this.#state.abort.abort();
+      await this.#state.entered;
+    }
+    // What was begun may have come to its end before the abort was seen.
+    const state = this.#state as State;
+    if (state.kind === 'session') await state.session.leave(keepToken);
+    else {
+      this.#state = { kind: 'ended' };
+      this.#feed.finish();
+    }
+  }
+
+  // --- the rest ---------------------------------------------------------------------------------------
+
+  #checkText(session: Session, text: string): void {
+    if (text === '') throw new ParleyError('empty_body', 'There is no text.');
+    if (!text.isWellFormed()) throw new ParleyError('bad_text', 'The text cannot be written in UTF-8.');
+    const maxBytes = session.limits.maxBodyBytes || defaultMaxBodyBytes;
+    const bytes = Buffer.byteLength(text);
+    if (bytes > maxBytes) {
+      throw new ParleyError('body_too_long', `The text is too long: ${bytes} bytes, at most ${maxBytes}.`);
+    }
+  }
+
+  async *#people(page: (after: string) => parley.Frame.$Properties): AsyncIterableIterator<Person> {
+    let after = '';
+    do {
+      const { accountPage } = await this.#session.request(page(after));
+      for (const { name, online } of accountPage?.accounts ?? []) {
+        yield { name: safeLine(name ?? ''), online: online ?? false };
+      }
+      after = accountPage?.next ?? '';
+    } while (after !== '');
+  }
+}
+
+function outboxNotEmpty(unsent: OutgoingMessage[]): ParleyError {
+  const lines = unsent.slice(0, maxListed).map(({ id, to, reason }) => `${id} to ${to}${reason && ` (${reason})`}`);
+  if (unsent.length > maxListed) lines.push(`and ${unsent.length - maxListed} more`);
+  const text = `The outbox is not empty: ${lines.join(', ')}. Cancel them, wait, or delete the account all the same.`;
+  return new ParleyError('wrong_state', text);
+}

@@ -1,0 +1,173 @@
+// The file in which a peer keeps outbox and history: one for each center and account, one commit for each turn of the
+// event loop. What is in its tables is told by outgoing.ts and incoming.ts.
+import { chmodSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { ParleyError } from '../shared/errors.ts';
+import { makeSchema } from './store-schema.ts';
+
+/** How long what nobody waits for may stay uncommitted. */
+const soonMs = 100;
+const sqliteFull = 13;
+
+/** now: at the end of this turn of the event loop. soon: with the next such commit, or within a tenth of a second. */
+export type Urgency = 'now' | 'soon';
+
+type State =
+  | { kind: 'idle' }
+  | { kind: 'writing'; due: { kind: 'turn'; timer: NodeJS.Immediate } | { kind: 'soon'; timer: NodeJS.Timeout } }
+  | { kind: 'closed' };
+
+export class Store {
+  /** False: in memory only. */
+  readonly durable: boolean;
+  readonly #db: DatabaseSync;
+  readonly #onFailure: (error: ParleyError) => void;
+  readonly #beforeCommit: (() => void)[] = [];
+  /** For the commit of this turn. */
+  #afterCommit: (() => void)[] = [];
+  /** Committed, and being run; null outside of that. */
+  #running: (() => void)[] | null = null;
+  #state: State = { kind: 'idle' };
+
+  /**
+   * @param path the file, made where there is none; null keeps everything in memory
+   * @param onFailure called once if something cannot be written: nothing of that turn was kept, and the store is closed
+   * @throws ParleyError bad_data, for a file that cannot be used or is from a newer version
+   */
+  constructor(path: string | null, onFailure: (error: ParleyError) => void) {
+    this.durable = path !== null;
+    this.#onFailure = onFailure;
+    this.#db = open(path);
+  }
+
+  prepare(sql: string): StatementSync {
+    return this.#db.prepare(sql);
+  }
+
+  get closed(): boolean {
+    return this.#state.kind === 'closed';
+  }
+
+  /** Runs writes in the transaction of this turn. What throws ends the store: half of an act must not be committed. */
+  write<T>(urgency: Urgency, act: () => T): T {
+    try {
+      this.#begin(urgency);
+      return act();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  /**
+   * Runs when what was written in this turn is durable; at once where nothing urgent was written. Acts run in the order
+   * in which they were given.
+   */
+  afterCommit(act: () => void): void {
+    if (this.#state.kind === 'writing' && this.#state.due.kind === 'turn') this.#afterCommit.push(act);
+    else if (this.#running !== null) this.#running.push(act);
+    else act();
+  }
+
+  /** For what gathers in memory during a turn: runs in each transaction, just before it is committed. */
+  beforeCommit(act: () => void): void {
+    this.#beforeCommit.push(act);
+  }
+
+  /** Commits at once, if there is anything to commit. */
+  commit(): void {
+    if (this.#state.kind !== 'writing') return;
+    this.#stopTimer();
+    try {
+      for (const act of this.#beforeCommit) act();
+      this.#db.exec('COMMIT');
+      this.#state = { kind: 'idle' };
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    // Acts add to the row while it is gone through.
+    this.#running = this.#afterCommit;
+    this.#afterCommit = [];
+    for (const act of this.#running) this.guard(act);
+    this.#running = null;
+  }
+
+  /** Runs what nobody can catch for: a failed write has been told to onFailure, and ends nothing else. */
+  guard(act: () => void): void {
+    if (this.closed) return;
+    try {
+      act();
+    } catch (error) {
+      if (!this.closed) throw error;
+    }
+  }
+
+  /** Commits and closes. Doing it twice is the same as once. */
+  close(): void {
+    this.commit();
+    if (this.#state.kind === 'closed') return;
+    this.#state = { kind: 'closed' };
+    this.#db.close();
+  }
+
+  #begin(urgency: Urgency): void {
+    const state = this.#state;
+    if (state.kind === 'closed') throw new ParleyError('wrong_state', 'The history is closed.');
+    if (state.kind === 'writing' && (urgency === 'soon' || state.due.kind === 'turn')) return;
+    if (state.kind === 'writing') this.#stopTimer();
+    else this.#db.exec('BEGIN IMMEDIATE');
+    const commit = () => this.commit();
+    this.#state = {
+      kind: 'writing',
+      due:
+        urgency === 'now'
+          ? { kind: 'turn', timer: setImmediate(commit) }
+          : { kind: 'soon', timer: setTimeout(commit, soonMs) },
+    };
+  }
+
+  #stopTimer(): void {
+    if (this.#state.kind !== 'writing') return;
+    const { due } = this.#state;
+    if (due.kind === 'turn') clearImmediate(due.timer);
+    else clearTimeout(due.timer);
+  }
+
+  #fail(error: unknown): ParleyError {
+    const failure = error instanceof ParleyError ? error : unwritable(error);
+    if (this.#state.kind === 'closed') return failure;
+    this.#stopTimer();
+    this.#state = { kind: 'closed' };
+    this.#afterCommit = [];
+    // Closing rolls back.
+    this.#db.close();
+    this.#onFailure(failure);
+    return failure;
+  }
+}
+
+function open(path: string | null): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path ?? ':memory:');
+    if (path !== null) chmodSync(path, 0o600);
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
+    makeSchema(db, path ?? 'memory');
+    return db;
+  } catch (error) {
+    db?.close();
+    if (error instanceof ParleyError) throw error;
+    throw new ParleyError('bad_data', `The history ${path} cannot be opened: ${messageOf(error)}`);
+  }
+}
+
+function unwritable(error: unknown): ParleyError {
+  const isFull = error instanceof Error && 'errcode' in error && error.errcode === sqliteFull;
+  return isFull
+    ? new ParleyError('store_full', 'The disk is full: outbox and history cannot be written.')
+    : new ParleyError('bad_data', `Outbox and history cannot be written: ${messageOf(error)}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
