@@ -224,6 +224,7 @@ async function openServices(
     contacts: (account) => store.contacts(account, maxContacts),
     blocks: (account) => store.blocks(account),
   });
+  await store.reopenClosing();
   for (const { id, name } of await store.onlineAccounts()) presence.restore(id, name);
   const mail = new Mail({
     store,

@@ -34,6 +34,7 @@ type AccountActs = Pick<
   | 'setState'
   | 'removeAccount'
   | 'releaseName'
+  | 'reopenClosing'
   | 'onlineAccounts'
   | 'setOffline'
 >;
@@ -68,6 +69,7 @@ export function accountActs(db: DatabaseSync): AccountActs {
   const setState = query(db, 'UPDATE accounts SET state = ? WHERE id = ?');
   const nameOnline = query<{ id: number; name: string }>(db, 'SELECT id, name FROM accounts WHERE online = 1');
   const setOffline = query(db, 'UPDATE accounts SET online = 0 WHERE id = ?');
+  const reopen = query(db, "UPDATE accounts SET state = 'open' WHERE state = 'closing'");
   const anyRun = query<{ 1: number }>(db, 'SELECT 1 FROM runs WHERE account = ? LIMIT 1');
   const forget = [
     'DELETE FROM mailboxes WHERE account = ?',
@@ -168,6 +170,10 @@ export function accountActs(db: DatabaseSync): AccountActs {
       clearSession.run(id);
       for (const statement of forget) statement.run(id);
       return 'removed';
+    },
+
+    reopenClosing() {
+      reopen.run();
     },
 
     onlineAccounts() {

@@ -104,6 +104,7 @@ class SqliteStore implements Store {
   readonly setState = this.#act('setState');
   readonly removeAccount = this.#act('removeAccount');
   readonly releaseName = this.#act('releaseName');
+  readonly reopenClosing = this.#act('reopenClosing');
   readonly onlineAccounts = this.#act('onlineAccounts');
   readonly setOffline = this.#act('setOffline');
   readonly setBlock = this.#act('setBlock');

@@ -130,6 +130,8 @@ export interface Store {
   /** Ends every session where untilMs is not null. */
   setBan(id: number, untilMs: number | null, reason: string): Promise<'done' | 'gone'>;
   setState(id: number, state: 'open' | 'closing'): Promise<'done' | 'gone'>;
+  /** At a start: accounts whose deletion was interrupted are open again. */
+  reopenClosing(): Promise<void>;
   /**
    * Account, blocks, sessions and the marks of its outboxes go, the name stays reserved. `waiting` while the mailbox
    * holds anything. The marks of what others sent to it stay: they ask for them at their next login.

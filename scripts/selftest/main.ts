@@ -1,0 +1,101 @@
+// `npm run selftest` and `center selftest`: the self-test on the operator's own disk, with its verdict.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { defaultDataDir, makeDirectory } from '../../shared/directory.ts';
+import { type Progress, runSelftest } from './run.ts';
+
+const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+const maxSeed = 0xffffffff;
+
+function whole(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError('It must be a whole number.');
+  return number;
+}
+
+const program = new Command('selftest')
+  .description(
+    'Starts a real center and real peers on this disk, lets them talk while it kills, stops and cuts them off at random, ' +
+      'and compares what every sender was told with what every recipient has.',
+  )
+  .option('--rounds <n>', 'rounds of talking and one fault each', whole, 20)
+  .option('--seed <n>', 'the seed of an earlier run, to run it again', whole)
+  .option('--peers <n>', 'how many peers', whole, 6)
+  .option('--messages <n>', 'sent in each round', whole, 1200)
+  .option('--dir <dir>', 'where to work; default: beside the data of a center, so on the same disk')
+  .option('--keep', 'leave the files there')
+  .option('--json', 'the verdict as one JSON object')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 nothing lost, duplicated or reordered; 1 something was; 2 it could not be run.',
+  );
+
+program.parse();
+const options = program.opts<{
+  rounds: number;
+  seed?: number;
+  peers: number;
+  messages: number;
+  dir?: string;
+  keep?: boolean;
+  json?: boolean;
+}>();
+const seed = options.seed ?? Math.floor(Math.random() * maxSeed);
+const parent = options.dir ?? join(defaultDataDir('center', process.env), '..');
+const startedMs = performance.now();
+
+function showProgress({ round, rounds, sent, faults, doing }: Progress): void {
+  if (options.json || !process.stderr.isTTY) return;
+  const count = Object.values(faults).reduce((sum, one) => sum + one, 0);
+  process.stderr.write(`\r\u001b[Kround ${round} of ${rounds}, ${sent} sent, ${count} faults, ${doing}`);
+}
+
+makeDirectory(parent);
+const dir = mkdtempSync(join(parent, 'selftest-'));
+let interrupted = false;
+process.once('SIGINT', () => {
+  interrupted = true;
+  process.exit(130);
+});
+process.once('exit', () => {
+  if (!options.keep || interrupted) rmSync(dir, { recursive: true, force: true });
+});
+try {
+  const centerCommand = [process.execPath, new URL(`../../center/bin${ending}`, import.meta.url).pathname];
+  const { rounds, peers, messages } = options;
+  const verdict = await runSelftest({ rounds, seed, dir, peers, messages, centerCommand, onProgress: showProgress });
+  const seconds = Math.round((performance.now() - startedMs) / 1000);
+  if (!options.json && process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...verdict, rounds, seed, seconds })}\n`);
+  else {
+    const { accepted, shown, lost, duplicated, reordered, again, failed, faults, examples } = verdict;
+    const rows: [string, number | string][] = [
+      ['accepted', accepted],
+      ['shown', shown],
+      ['lost', lost],
+      ['duplicated', duplicated],
+      ['reordered', reordered],
+      ['again', again],
+      ['failed', failed],
+      [
+        'faults',
+        Object.entries(faults)
+          .map(([name, count]) => `${name} ${count}`)
+          .join(', '),
+      ],
+      ['rounds', rounds],
+      ['seconds', seconds],
+      ['seed', `${seed}   (run it again: --rounds ${rounds} --seed ${seed})`],
+    ];
+    for (const [name, value] of rows) process.stdout.write(`${name.padEnd(12)}${value}\n`);
+    for (const example of examples) process.stdout.write(`  ${example}\n`);
+  }
+  const { lost, duplicated, reordered } = verdict;
+  process.exitCode = lost + duplicated + reordered > 0 ? 1 : 0;
+} catch (error) {
+  process.stderr.write(
+    `\nThe self-test could not be run (seed ${seed}): ${error instanceof Error ? error.message : error}\n`,
+  );
+  process.exitCode = 2;
+}

@@ -1,0 +1,16 @@
+// What the self-test and its peer processes say to each other.
+
+/** The first message to a peer process. */
+export interface PeerOrders {
+  name: string;
+  password: string;
+  port: number;
+  dataDir: string;
+  /** File to which the peer writes what it was told and what it showed. */
+  ledger: string;
+  isNew: boolean;
+}
+
+export type ToPeer = { act: 'send'; messages: { to: string; text: string }[] } | { act: 'count' } | { act: 'quit' };
+
+export type FromPeer = { online: true } | { pending: number };

@@ -1,0 +1,69 @@
+// One peer of the self-test, in a process of its own that can be killed at any moment: what it was told and what it
+// showed is in its ledger before anything else is done with it.
+import { closeSync, openSync, writeSync } from 'node:fs';
+import type { PeerEvent } from '../../peer/events.ts';
+import { Peer } from '../../peer/index.ts';
+import type { FromPeer, PeerOrders, ToPeer } from './orders.ts';
+
+const retryMs = 100;
+
+function tell(report: FromPeer): void {
+  // The parent may be gone: then this process ends as well.
+  if (process.connected) process.send?.(report);
+}
+
+async function run(orders: PeerOrders): Promise<void> {
+  const ledger = openSync(orders.ledger, 'a');
+  const peer = new Peer({ host: '127.0.0.1', port: orders.port, dataDir: orders.dataDir });
+  let lines = '';
+  const write = (line: string): void => {
+    lines += `${line}\n`;
+  };
+  peer.on((event: PeerEvent) => {
+    if (event.type === 'message') write(`${event.message.again ? 'again' : 'shown'} ${event.message.text}`);
+    else if (event.type === 'accepted' || event.type === 'stored') write(`accepted ${event.message.text}`);
+    else if (event.type === 'failed') write(`failed ${event.code} ${event.message.text}`);
+    else if (event.type === 'ended') write(`ended ${event.code}`);
+    else return;
+    // A terminal would have it on the screen by now.
+    writeSync(ledger, lines);
+    lines = '';
+  });
+  process.on('message', (order: ToPeer) => {
+    if (order.act === 'send') for (const { to, text } of order.messages) void peer.send(to, text, { until: 'outbox' });
+    else if (order.act === 'count') tell({ pending: peer.outbox().length });
+    else void quit(peer, ledger);
+  });
+  await enter(peer, orders);
+  tell({ online: true });
+}
+
+/** Registers the first time, resumes after; for as long as it takes the center to be there. */
+async function enter(peer: Peer, { name, password, isNew }: PeerOrders): Promise<void> {
+  let register = isNew;
+  let resume = !isNew;
+  for (;;) {
+    try {
+      if (register) await peer.register(name, password);
+      else if (resume) await peer.resume(name);
+      else await peer.login(name, password);
+      return;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      // The center died between the account and the answer.
+      if (code === 'name_taken') register = false;
+      else if (code !== 'disconnected' && code !== 'timeout' && code !== 'shutting_down' && code !== 'busy')
+        resume = false;
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    }
+  }
+}
+
+async function quit(peer: Peer, ledger: number): Promise<void> {
+  await peer.close();
+  closeSync(ledger);
+  process.disconnect?.();
+}
+
+process.once('message', (orders: PeerOrders) => void run(orders));
+process.once('disconnect', () => process.exit());

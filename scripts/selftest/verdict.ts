@@ -1,0 +1,107 @@
+// Compares what each sender was told with what each recipient has: the judge of the self-test.
+
+/** What was found out about one account. */
+export interface Account {
+  name: string;
+  /** Lines of its ledger. */
+  ledger: string[];
+  /** Texts of what it received, in the order of its history. */
+  history: string[];
+  /** Texts of what it sent and its own history says is accepted. */
+  accepted: string[];
+}
+
+export interface Verdict {
+  accepted: number;
+  /** Rows in the histories of the recipients. */
+  shown: number;
+  /** Accepted and never shown. */
+  lost: number;
+  /** In a history twice, or shown twice without the mark. */
+  duplicated: number;
+  /** Behind a later one of the same sender. */
+  reordered: number;
+  /** Lines shown with the mark. */
+  again: number;
+  /** Refused for good: none should be. */
+  failed: number;
+  /** A few of what is wrong, in words. */
+  examples: string[];
+}
+
+const maxExamples = 10;
+
+/** `seas>google#12`: from, to and the place in this direction. */
+export function textOf(from: string, to: string, number: number): string {
+  return `${from}>${to}#${number}`;
+}
+
+function placeOf(text: string): { direction: string; number: number; to: string } {
+  const [direction = '', number = ''] = text.split('#');
+  return { direction, number: Number(number), to: direction.split('>')[1] ?? '' };
+}
+
+export function judge(accounts: Account[]): Verdict {
+  const verdict: Verdict = {
+    accepted: 0,
+    shown: 0,
+    lost: 0,
+    duplicated: 0,
+    reordered: 0,
+    again: 0,
+    failed: 0,
+    examples: [],
+  };
+  const note = (text: string): void => {
+    if (verdict.examples.length < maxExamples) verdict.examples.push(text);
+  };
+  const histories = new Map(accounts.map(({ name, history }) => [name, new Set(history)]));
+  for (const account of accounts) {
+    judgeShown(account, verdict, note);
+    const accepted = new Set(account.accepted);
+    for (const line of account.ledger) {
+      if (line.startsWith('accepted ')) accepted.add(line.slice('accepted '.length));
+      else if (line.startsWith('failed ')) {
+        verdict.failed++;
+        note(`${account.name}: ${line}`);
+      }
+    }
+    verdict.accepted += accepted.size;
+    for (const text of accepted) {
+      if (histories.get(placeOf(text).to)?.has(text)) continue;
+      verdict.lost++;
+      note(`lost: ${text}`);
+    }
+  }
+  return verdict;
+}
+
+function judgeShown({ name, history, ledger }: Account, verdict: Verdict, note: (text: string) => void): void {
+  verdict.shown += history.length;
+  const seen = new Set<string>();
+  const latest = new Map<string, number>();
+  for (const text of history) {
+    if (seen.has(text)) {
+      verdict.duplicated++;
+      note(`twice in the history of ${name}: ${text}`);
+      continue;
+    }
+    seen.add(text);
+    const { direction, number } = placeOf(text);
+    const before = latest.get(direction) ?? 0;
+    if (number < before) {
+      verdict.reordered++;
+      note(`in the history of ${name} after number ${before}: ${text}`);
+    } else latest.set(direction, number);
+  }
+  const printed = new Set<string>();
+  for (const line of ledger) {
+    if (line.startsWith('again ')) verdict.again++;
+    if (!line.startsWith('shown ')) continue;
+    if (printed.has(line)) {
+      verdict.duplicated++;
+      note(`${name} printed twice, without the mark: ${line.slice('shown '.length)}`);
+    }
+    printed.add(line);
+  }
+}
