@@ -29,12 +29,16 @@ async function run(orders: PeerOrders): Promise<void> {
     writeSync(ledger, lines);
     lines = '';
   });
+  let entered = false;
   process.on('message', (order: ToPeer) => {
-    if (order.act === 'send') for (const { to, text } of order.messages) void peer.send(to, text, { until: 'outbox' });
-    else if (order.act === 'count') tell({ pending: peer.outbox().length });
-    else void quit(peer, ledger);
+    if (order.act === 'quit') void quit(peer, ledger);
+    else if (!entered) return;
+    else if (order.act === 'send')
+      for (const { to, text } of order.messages) void peer.send(to, text, { until: 'outbox' });
+    else tell({ pending: peer.outbox().length });
   });
   await enter(peer, orders);
+  entered = true;
   tell({ online: true });
 }
 

@@ -196,7 +196,7 @@ class Selftest {
     // The same port again: peers know the center by it.
     const own = ['127.0.0.1', String(this.#centerPort), '--data', join(this.#options.dir, 'center')];
     const limits = ['--messages-per-second', '0', '--bcrypt-cost', '4', '--log-level', 'error'];
-    const open = ['--max-registrations-per-hour', '0'];
+    const open = ['--max-registrations-per-hour', '1000'];
     const center = spawn(program, [...args, ...own, ...limits, ...open], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#center = center;
     let output = '';
@@ -265,7 +265,7 @@ class Selftest {
       if (!child) continue;
       const exited = once(child, 'exit');
       this.#tell(member, { act: 'quit' });
-      await Promise.race([exited, wait(startMs)]);
+      await Promise.race([exited, wait(startMs, undefined, { ref: false })]);
       await kill(child);
     }
   }
