@@ -2,7 +2,7 @@
 // heartbeats. It works over any stream; sockets are made elsewhere.
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { knownCode, ParleyError } from '../shared/errors.ts';
+import { asParleyError, knownCode, ParleyError } from '../shared/errors.ts';
 import { decodeFrame, encodeFrame, FrameDecoder } from '../shared/frames.ts';
 import { type Binding, peerProof } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
@@ -14,8 +14,10 @@ import { type CenterHello, type Channel, checkHello, nonceBytes, ownHello, readH
 const maxReceivedFrameBytes = 1024 * 1024;
 const maxHelloFrameBytes = 64 * 1024;
 const maxOpenRequests = 256;
-/** Presence and broadcasts between login and Attach; what is more is left out, as it may be. */
-const maxEarlyFrames = 256;
+/** Presence and broadcasts between login and handle(); what is more is left out, as it may be. */
+const maxEarlyNews = 256;
+/** Those and the receipts, up to two for each account that was ever written to. */
+const maxEarlyFrames = 100_000;
 const helloTimeoutMs = 10_000;
 const requestTimeoutMs = 60_000;
 const lingerMs = 2_000;
@@ -83,7 +85,7 @@ export class Connection {
       connection.hello = readHello(hello);
       options.pin(connection.hello);
     } catch (error) {
-      connection.close(error instanceof ParleyError ? error : lost(String(error)));
+      connection.close(asParleyError(error));
       throw error;
     } finally {
       clearTimeout(timer);
@@ -180,7 +182,7 @@ export class Connection {
     try {
       this.#decoder.push(chunk, (bytes, start, end) => this.#take(decodeFrame(bytes, start, end)));
     } catch (error) {
-      this.close(error instanceof ParleyError ? error : new ParleyError('internal', String(error)));
+      this.close(asParleyError(error));
     }
   }
 
@@ -192,7 +194,14 @@ export class Connection {
       if (frame.hello) this.#state.greeted(frame);
       else this.close(new ParleyError('bad_frame', 'The center did not begin with Hello.'));
     } else if (this.#handler) this.#handler.onFrame(frame);
-    else if (this.#early.length < maxEarlyFrames) this.#early.push(frame);
+    else this.#keepEarly(frame);
+  }
+
+  #keepEarly(frame: parley.Frame): void {
+    const isNews = frame.presence || frame.broadcastDeliver;
+    if (isNews && this.#early.length >= maxEarlyNews) return;
+    if (this.#early.length < maxEarlyFrames) this.#early.push(frame);
+    else this.close(new ParleyError('busy', 'The center sent too much before it was asked to.'));
   }
 
   #reply(request: number, reply: parley.Frame | ParleyError): void {

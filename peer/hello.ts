@@ -4,10 +4,8 @@ import type { Duplex } from 'node:stream';
 import { ParleyError } from '../shared/errors.ts';
 import { type Binding, centerProof, sameBytes, verifyProof } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
+import { newestVersion, oldestVersion, software } from '../shared/version.ts';
 
-const protocolVersion = 1;
-const oldestProtocolVersion = 1;
-const software = 'parley-chat/0.1.0';
 export const nonceBytes = 32;
 const centerIdBytes = 16;
 
@@ -32,15 +30,15 @@ export interface CenterHello {
 }
 
 export function ownHello(nonce: Buffer): parley.Hello.$Properties {
-  return { version: protocolVersion, oldestVersion: oldestProtocolVersion, software, nonce };
+  return { version: newestVersion, oldestVersion, software, nonce };
 }
 
 /** Checks version and identity. Throws version or bad_signature. */
 export function checkHello(hello: parley.Hello, channel: Channel, peerNonce: Buffer): Binding {
-  const spoken = Math.min(hello.version, protocolVersion);
-  if (spoken < hello.oldestVersion || spoken < oldestProtocolVersion) {
+  const spoken = Math.min(hello.version, newestVersion);
+  if (spoken < hello.oldestVersion || spoken < oldestVersion) {
     const theirs = `${hello.oldestVersion} to ${hello.version}`;
-    const ours = `${oldestProtocolVersion} to ${protocolVersion}`;
+    const ours = `${oldestVersion} to ${newestVersion}`;
     throw new ParleyError('version', `The center speaks versions ${theirs} of the protocol, this peer ${ours}.`);
   }
   const binding: Binding = {
@@ -62,7 +60,7 @@ export function checkHello(hello: parley.Hello, channel: Channel, peerNonce: Buf
 
 export function readHello(hello: parley.Hello): CenterHello {
   return {
-    version: Math.min(hello.version, protocolVersion),
+    version: Math.min(hello.version, newestVersion),
     centerId: Buffer.from(hello.centerId),
     identityKey: Buffer.from(hello.identityKey),
     timeMs: hello.timeMs,

@@ -1,6 +1,6 @@
 // The ways into a session: connect, check the center, prove the key, and log in by password or token.
 import type { KeyObject } from 'node:crypto';
-import { ParleyError } from '../shared/errors.ts';
+import { asParleyError, ParleyError } from '../shared/errors.ts';
 import { fingerprint, generateKey, publicDer, signProof } from '../shared/identity.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
@@ -97,7 +97,7 @@ async function enterOnce(
     const welcome = await welcomed(connection, requestOf(way, token), key, signal);
     return { connection, key, files, ...welcome };
   } catch (error) {
-    connection.close(error instanceof ParleyError ? error : new ParleyError('internal', String(error)));
+    connection.close(asParleyError(error));
     throw error;
   }
 }
@@ -114,7 +114,7 @@ export async function resume(
     const { token } = await welcomed(connection, { resume: { token: session.token } }, session.key, signal);
     return { connection, token };
   } catch (error) {
-    connection.close(error instanceof ParleyError ? error : new ParleyError('internal', String(error)));
+    connection.close(asParleyError(error));
     throw error;
   }
 }

@@ -29,7 +29,8 @@ export class Outgoing {
   /** Names the numbers on the wire. */
   outboxId: Buffer;
   /** The highest number given. */
-  highest: number;
+  #highest: number;
+  #isOutboxSaved = true;
   readonly #store: Store;
   readonly #insertRow: StatementSync;
   readonly #insertSent: StatementSync;
@@ -41,14 +42,12 @@ export class Outgoing {
   readonly #byNumber: StatementSync;
   readonly #unstored: StatementSync;
   readonly #setStored: StatementSync;
-  #savedHighest: number;
 
   constructor(store: Store) {
     this.#store = store;
-    const outbox = store.prepare('SELECT id, highest FROM outbox').get() as { id: Uint8Array; highest: number };
-    this.outboxId = Buffer.from(outbox.id);
-    this.highest = outbox.highest;
-    this.#savedHighest = outbox.highest;
+    const outbox = store.prepare('SELECT id, highest FROM outbox').get()!;
+    this.outboxId = Buffer.from(outbox.id as Uint8Array);
+    this.#highest = Number(outbox.highest);
     this.#insertRow = store.prepare(
       'INSERT INTO history (incoming, account, name, text, sent_at_ms, received_at_ms, shown) VALUES (0, ?, ?, ?, ?, 0, 1)',
     );
@@ -67,12 +66,19 @@ export class Outgoing {
       `${selectMessage} WHERE s.account = ? AND s.number <= ? AND s.outbox = ? AND s.state = 'accepted' ORDER BY s.number`,
     );
     this.#setStored = store.prepare("UPDATE sent SET state = 'stored' WHERE id = ?");
-    const saveHighest = store.prepare('UPDATE outbox SET id = ?, highest = ?');
+    const saveOutbox = store.prepare('UPDATE outbox SET id = ?, highest = ?');
     store.beforeCommit(() => {
-      if (this.#savedHighest === this.highest) return;
-      saveHighest.run(this.outboxId, this.highest);
-      this.#savedHighest = this.highest;
+      if (!this.#isOutboxSaved) saveOutbox.run(this.outboxId, this.#highest);
+      this.#isOutboxSaved = true;
     });
+  }
+
+  /**
+   * True if the center knows a number of this outbox that was never given here: these files are an old backup, and the
+   * next numbers would be taken for repeats. To be asked before any number is given.
+   */
+  isOlderThan(highestNumber: number): boolean {
+    return highestNumber > this.#highest;
   }
 
   /** Puts a message in the outbox; it may be sent after the commit. */
@@ -84,10 +90,11 @@ export class Outgoing {
   ): { pending: Pending; message: OutgoingMessage } {
     return this.#store.write('now', () => {
       const { name, account } = to;
-      const number = this.highest + 1;
+      const number = this.#highest + 1;
       const { lastInsertRowid: row } = this.#insertRow.run(account, name, text, createdAtMs);
       const sent = this.#insertSent.run(row, this.outboxId, number, account, Number(written));
-      this.highest = number;
+      this.#highest = number;
+      this.#isOutboxSaved = false;
       const id = Number(sent.lastInsertRowid);
       return {
         pending: { id, number, name, account, bytes: Buffer.byteLength(text), text, written },
@@ -180,13 +187,14 @@ export class Outgoing {
   /** Begins a new outbox: what is pending gets new numbers in the old order. */
   renew(all: Pending[]): void {
     this.#store.write('now', () => {
-      const setNumber = this.#store.prepare('UPDATE sent SET outbox = ?, number = ? WHERE id = ?');
+      const setNumber = this.#store.prepare('UPDATE sent SET outbox = ?, number = ?, written = 0 WHERE id = ?');
       this.outboxId = randomBytes(outboxIdBytes);
-      this.highest = 0;
-      this.#savedHighest = -1;
+      this.#highest = 0;
+      this.#isOutboxSaved = false;
       for (const pending of all) {
-        this.highest += 1;
-        pending.number = this.highest;
+        this.#highest += 1;
+        pending.number = this.#highest;
+        pending.written = false;
         setNumber.run(this.outboxId, pending.number, pending.id);
       }
     });

@@ -1,7 +1,7 @@
 // One login of an account: it owns the account's files, keeps a connection to the center for as long as it can, and
 // leads frames to outbox and inbox and back.
 import { type DirectoryLock, waitForLock } from '../shared/directory.ts';
-import { type ErrorCode, ParleyError } from '../shared/errors.ts';
+import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine, safeText } from '../shared/text.ts';
 import type { AccountFiles } from './account-files.ts';
@@ -9,41 +9,19 @@ import { Backoff, watchForWakeUp } from './backoff.ts';
 import type { Connection, FrameHandler } from './connection.ts';
 import type { PeerEvent } from './events.ts';
 import type { Feed } from './feed.ts';
+import { takeFrame } from './frames-in.ts';
 import { Inbox, windowMessages } from './inbox.ts';
 import { Incoming } from './incoming.ts';
 import { type CenterAddress, type Entered, resume } from './login.ts';
 import { Outbox } from './outbox.ts';
 import { Outgoing } from './outgoing.ts';
+import { Reconnection } from './reconnection.ts';
+import { finalCodes, tokenEndCodes } from './session-end.ts';
 import { Store } from './store.ts';
 
 /** How long the process that was displaced may take to let go of the account's files. */
 const lockTimeoutMs = 10_000;
 const logoutTimeoutMs = 2_000;
-
-/** After these a session does not come back by itself. */
-const finalCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'displaced',
-  'banned',
-  'password_changed',
-  'logged_out',
-  'account_deleted',
-  'unknown_account',
-  'bad_token',
-  'bad_signature',
-  'center_changed',
-  'version',
-  'bad_data',
-  'store_full',
-]);
-/** After these its token is worth nothing. */
-const tokenEndCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'displaced',
-  'banned',
-  'password_changed',
-  'logged_out',
-  'account_deleted',
-  'bad_token',
-]);
 
 export interface SessionOptions {
   address: CenterAddress;
@@ -59,7 +37,7 @@ export interface SessionOptions {
 type State =
   | { kind: 'attaching'; connection: Connection }
   | { kind: 'online'; connection: Connection }
-  | { kind: 'reconnecting'; abort: AbortController; wake: () => void }
+  | { kind: 'reconnecting'; reconnection: Reconnection }
   | { kind: 'leaving' }
   | { kind: 'ended' };
 
@@ -93,7 +71,7 @@ export class Session {
     try {
       files.make();
       lock = await waitForLock(files.path, lockTimeoutMs, 'peer', signal).catch((error: unknown) => {
-        throw new ParleyError(signal.aborted ? 'cancelled' : 'busy', messageOf(error));
+        throw new ParleyError(signal.aborted ? 'cancelled' : 'busy', asParleyError(error).message);
       });
       files.saveKey(entered.key);
       files.saveToken(entered.token);
@@ -185,7 +163,7 @@ export class Session {
     const before = this.#state;
     this.#store.commit();
     this.#state = { kind: 'leaving' };
-    if (before.kind === 'reconnecting') before.abort.abort();
+    if (before.kind === 'reconnecting') before.reconnection.stop();
     else {
       this.#detach();
       const done = before.connection.request({ logout: { keepToken } }).catch(() => undefined);
@@ -230,7 +208,7 @@ export class Session {
       const attached = reply.attached as parley.Attached | null | undefined;
       if (!attached) {
         outcome.reject(new ParleyError('bad_frame', 'The center did not answer Attach.'));
-      } else if (attached.highestNumber > this.outgoing.highest) {
+      } else if (this.outgoing.isOlderThan(attached.highestNumber)) {
         // Data from an old backup: new messages would be taken for repeats of those that were sent since.
         this.outbox.renew();
         this.#store.commit();
@@ -259,7 +237,8 @@ export class Session {
 
   #handlerFor(connection: Connection): FrameHandler {
     return {
-      onFrame: (frame) => this.#take(frame),
+      onFrame: (frame) =>
+        takeFrame(frame, { inbox: this.#inbox, outbox: this.outbox, tell: (event) => this.#tell(event) }),
       onClose: (reason) => {
         if (this.#state.kind === 'online' && this.#state.connection === connection) this.#lost(reason);
       },
@@ -275,30 +254,14 @@ export class Session {
     this.#onDeleted?.reject(
       new ParleyError('disconnected', 'The connection broke before the account was gone: it is open again.'),
     );
-    const abort = new AbortController();
-    this.#state = { kind: 'reconnecting', abort, wake: () => undefined };
+    const reconnection = new Reconnection({
+      backoff: this.#backoff,
+      retryAfterMs: reason.retryAfterMs,
+      connect: (signal) => this.#resume(signal, false),
+      giveUp: (error) => this.#end(error),
+    });
+    this.#state = { kind: 'reconnecting', reconnection };
     this.#emit({ type: 'disconnected', unsent: this.outbox.size, reason: safeLine(reason.message) });
-    this.#reconnect(abort.signal, reason.retryAfterMs);
-  }
-
-  async #reconnect(signal: AbortSignal, retryAfterMs: number): Promise<void> {
-    let leastMs = retryAfterMs;
-    while (!signal.aborted) {
-      await this.#pause(this.#backoff.next(leastMs), signal);
-      if (signal.aborted) return;
-      try {
-        await this.#resume(signal, false);
-        return;
-      } catch (error) {
-        const reason = asParleyError(error);
-        if (signal.aborted) return;
-        if (finalCodes.has(reason.code)) {
-          this.#end(reason);
-          return;
-        }
-        leastMs = reason.retryAfterMs;
-      }
-    }
   }
 
   async #resume(signal: AbortSignal, isFirst: boolean): Promise<void> {
@@ -325,63 +288,14 @@ export class Session {
     }
   }
 
-  /** Until the time is over, or the machine wakes up, or the signal. */
-  #pause(waitMs: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, waitMs);
-      signal.addEventListener('abort', done, { once: true });
-      if (this.#state.kind === 'reconnecting') this.#state.wake = done;
-    });
-  }
-
   #woke(): void {
-    if (this.#state.kind === 'reconnecting') this.#state.wake();
+    if (this.#state.kind === 'reconnecting') this.#state.reconnection.wake();
     if (this.#state.kind === 'online') this.#state.connection.probe();
   }
 
   #keepToken(token: string): void {
     this.#token = token;
     this.#files.saveToken(token);
-  }
-
-  // --- frames -----------------------------------------------------------------------------------------
-
-  #take(frame: parley.Frame): void {
-    switch (frame.body) {
-      case 'deliver':
-        this.#inbox.deliver(frame.deliver as parley.Deliver);
-        break;
-      case 'accepted':
-        this.outbox.accepted((frame.accepted as parley.Accepted).to, (frame.accepted as parley.Accepted).number);
-        break;
-      case 'stored':
-        this.outbox.stored((frame.stored as parley.Stored).to, (frame.stored as parley.Stored).number);
-        break;
-      case 'refused':
-        this.outbox.refused(frame.refused as parley.Refused);
-        break;
-      case 'presence':
-        for (const change of (frame.presence as parley.Presence).changes) {
-          const { name, online } = change as parley.AccountEntry;
-          this.#tell({ type: 'presence', name: safeLine(name), online });
-        }
-        break;
-      case 'broadcastDeliver': {
-        const { fromName, body, sentAtMs } = frame.broadcastDeliver as parley.BroadcastDeliver;
-        this.#tell({ type: 'broadcast', from: safeLine(fromName), text: safeText(body), sentAtMs });
-        break;
-      }
-      case 'waiting':
-        this.#tell({ type: 'waiting', count: (frame.waiting as parley.Waiting).count });
-        break;
-      default:
-      // A newer center may send what is not known here: it is skipped.
-    }
   }
 
   /** After the messages that came before it, which wait for their commit. */
@@ -406,7 +320,7 @@ export class Session {
     if (before.kind === 'ended' || before.kind === 'leaving') return;
     this.#state = { kind: 'leaving' };
     this.#detach();
-    if (before.kind === 'reconnecting') before.abort.abort();
+    if (before.kind === 'reconnecting') before.reconnection.stop();
     else before.connection.close(reason);
     if (tokenEndCodes.has(reason.code)) this.#files.removeToken();
     if (reason.code === 'account_deleted') this.#entered.files.removeName(this.name, this.account);
@@ -428,14 +342,6 @@ export class Session {
     this.#options.feed.finish();
     this.#options.onEnd();
   }
-}
-
-function asParleyError(error: unknown): ParleyError {
-  return error instanceof ParleyError ? error : new ParleyError('internal', messageOf(error));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Waits for a promise that does not reject, but not longer than this. */

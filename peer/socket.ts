@@ -3,6 +3,7 @@ import { type AddressInfo, connect as connectPlain, createServer, type Server, t
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { ParleyError } from '../shared/errors.ts';
 import { exporterBytes, exporterLabel } from '../shared/identity.ts';
+import { alpnProtocol } from '../shared/version.ts';
 import type { Channel } from './hello.ts';
 import { centerAddress } from './known-centers.ts';
 
@@ -40,7 +41,7 @@ export async function dial(options: DialOptions): Promise<Channel> {
   }
   const tls = socket as TLSSocket;
   const certificate = tls.getPeerX509Certificate();
-  if (certificate === undefined || tls.alpnProtocol !== alpn) {
+  if (certificate === undefined || tls.alpnProtocol !== alpnProtocol) {
     socket.destroy();
     throw new ParleyError('disconnected', `${centerAddress(options.host, options.port)} does not speak this protocol.`);
   }
@@ -52,8 +53,6 @@ export async function dial(options: DialOptions): Promise<Channel> {
   };
 }
 
-const alpn = 'parley/1';
-
 function openPlain({ host, port }: DialOptions): { socket: Socket; ready: string } {
   return { socket: connectPlain({ host, port }), ready: 'connect' };
 }
@@ -64,7 +63,7 @@ function openTls({ host, port, ca }: DialOptions): { socket: Socket; ready: stri
     port,
     minVersion: 'TLSv1.3',
     ecdhCurve: 'X25519',
-    ALPNProtocols: [alpn],
+    ALPNProtocols: [alpnProtocol],
     // The identity key is checked instead, by whoever opens the connection: the certificate is self-signed.
     rejectUnauthorized: ca !== undefined,
     ...(ca === undefined ? {} : { ca }),

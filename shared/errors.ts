@@ -74,3 +74,9 @@ export class ParleyError extends Error {
 export function knownCode(code: string): ErrorCode {
   return Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'internal';
 }
+
+/** The error itself, or one of code `internal` with its words. */
+export function asParleyError(error: unknown): ParleyError {
+  if (error instanceof ParleyError) return error;
+  return new ParleyError('internal', error instanceof Error ? error.message : String(error));
+}
