@@ -97,7 +97,7 @@ describe('the package', function () {
     const center = spawn(bin('center'), ['localhost', '0', '--data', join(project, 'data', 'center')], {
       cwd: project,
       env,
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
     try {
       const port = await portOf(center.stdout);
@@ -121,15 +121,16 @@ describe('the package', function () {
       import { Peer } from 'parley-chat';
       import { Center } from 'parley-chat/center';
       const center: Center = await Center.start({ host: 'localhost', port: 0, dataDir: 'data/embedded', bcryptCost: 4 });
-      const peer: Peer = await Peer.connect({ host: 'localhost', port: center.port, dataDir: 'data/library' });
+      const peer: Peer = new Peer({ host: 'localhost', port: center.port, dataDir: 'data/library' });
       await peer.register('seas', 'summerisover');
       const sent = await peer.send('seas', 'Hello.', { until: 'stored' });
       console.log(peer.name, sent.state);
       await peer.close();
-      await center.close();
+      await center.stop();
     `;
     writeFileSync(join(project, 'program.ts'), program);
-    expect(await run(process.execPath, ['program.ts'])).to.deep.include({ code: 0, stdout: 'seas stored\n' });
+    const ran = await run(process.execPath, ['program.ts']);
+    expect(ran, ran.stderr).to.deep.include({ code: 0, stdout: 'seas stored\n' });
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node'];
     const typeRoots = ['--typeRoots', join(root, 'node_modules/@types')];
     const checked = await run(join(root, 'node_modules/.bin/tsc'), [...options, ...typeRoots, 'program.ts']);
@@ -140,7 +141,7 @@ describe('the package', function () {
 /** Reads on to the line in which the center says where it listens. */
 async function portOf(stdout: NodeJS.ReadableStream): Promise<string> {
   for await (const line of createInterface(stdout)) {
-    const [, port] = /listening.*?(\d+)/i.exec(line) ?? [];
+    const [, port] = /listens on .*:(\d+)$/.exec(line) ?? [];
     if (port !== undefined) return port;
   }
   throw new Error('The center ended before it listened.');
