@@ -85,6 +85,8 @@ class Session {
 
   async #signInAndConverse(given: SignInOptions): Promise<void> {
     if (!(await this.#signIn(given))) return this.#finish('left');
+    // Somebody may have logged on elsewhere in the same moment.
+    if (this.#end !== null) return;
     for (const message of this.#peer.outbox()) this.#conversation.sent(message);
     for (const row of this.#peer.history({ limit: historyRowsForNames })) this.#conversation.meet(row.with);
     this.#showStatus();
@@ -218,7 +220,8 @@ class Session {
     while (this.#end === null) {
       const line = await this.#ask({ prompt: '>', secret: false }, { remembered: true, complete: this.#complete });
       if (line === null) return;
-      const command = this.#parse(line);
+      // A paste often ends with a newline that nobody means to send.
+      const command = this.#parse(line.replace(/\n+$/, ''));
       if (command === null) continue;
       if (command.command === 'quit') {
         await Promise.race([running, pause(maxLeaveMs)]);

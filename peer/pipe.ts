@@ -107,7 +107,7 @@ class PipeRun {
         return exitCodes.signIn;
       }
       await signIn(this.#peer, how);
-      for (const message of this.#peer.outbox()) this.#conversation.sent(message);
+      if (this.#halt === null) for (const message of this.#peer.outbox()) this.#conversation.sent(message);
       return null;
     } catch (error) {
       if (this.#halt?.why === 'stopped') return exitCodes.done;

@@ -183,6 +183,7 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
       return reply.leftOut > 0 ? [sent, left] : [sent];
     }
     case 'online': {
+      if (reply.people.length === 0) return [line('Nobody else is online.', 'status')];
       const one = reply.people.length === 1 ? 'account is' : 'accounts are';
       return renderPeople(reply.people, reply.more, `${reply.people.length} ${one} online:`, false);
     }

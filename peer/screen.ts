@@ -73,6 +73,18 @@ function wrap(input: { prompt: string; text: string; cursor: number }, columns: 
   return { rows, cursorRow: cursor.row, cursorColumn: cursor.column };
 }
 
+function moveUp(rows: number): string {
+  return rows > 0 ? `\x1b[${rows}A` : '';
+}
+
+/**
+ * Clears so many rows from this one on. Not with one sequence: at the top left, tmux takes that for clearing the
+ * screen and puts what was there into its history.
+ */
+function clearBelow(rows: number): string {
+  return rows > 1 ? '\x1b[K\x1b[B\x1b[J\x1b[A' : '\x1b[K';
+}
+
 /** Keeps what is drawn, so that the next drawing can take its place. Returns bytes; never touches a terminal. */
 export class Screen {
   #drawn: Layout | null = null;
@@ -85,10 +97,10 @@ export class Screen {
     this.#drawn = null;
     if (drawn === null) return '';
     // After the window became narrower the terminal has wrapped what we drew.
-    let up = 0;
-    for (const row of drawn.rows.slice(0, drawn.cursorRow)) up += Math.max(1, Math.ceil(textWidth(row) / columns));
-    up += Math.floor(drawn.cursorColumn / columns);
-    return `${up > 0 ? `\x1b[${up}A` : ''}\r\x1b[J`;
+    const heights = drawn.rows.map((row) => Math.max(1, Math.ceil(textWidth(row) / columns)));
+    const sum = (all: readonly number[]) => all.reduce((total, height) => total + height, 0);
+    const up = sum(heights.slice(0, drawn.cursorRow)) + Math.floor(drawn.cursorColumn / columns);
+    return `${moveUp(up)}\r${clearBelow(sum(heights))}`;
   }
 
   draw(footer: Footer, columns: number, rows: number): string {
@@ -98,7 +110,7 @@ export class Screen {
     this.#drawn = layout;
     const up = layout.rows.length - 1 - layout.cursorRow;
     const right = layout.cursorColumn;
-    return `${before}${layout.rows.join('\r\n')}${up > 0 ? `\x1b[${up}A` : ''}\r${right > 0 ? `\x1b[${right}C` : ''}`;
+    return `${before}${layout.rows.join('\r\n')}${moveUp(up)}\r${right > 0 ? `\x1b[${right}C` : ''}`;
   }
 
   /**
@@ -111,7 +123,7 @@ export class Screen {
     if (line.key !== '' && this.#last?.key === line.key) up = rowsOf(this.#last.text, columns);
     if (up >= rows) up = 0;
     this.#last = { key: line.key, text: line.text };
-    return `${before}${up > 0 ? `\x1b[${up}A\r\x1b[J` : ''}${line.painted.replaceAll('\n', '\r\n')}\r\n`;
+    return `${before}${up > 0 ? `${moveUp(up)}\r${clearBelow(up)}` : ''}${line.painted.replaceAll('\n', '\r\n')}\r\n`;
   }
 
   /** The typed line stays where it is and becomes part of what was printed. */

@@ -37,23 +37,25 @@ describe('screen', () => {
   it('takes the old drawing off before it draws or prints', () => {
     const screen = new Screen();
     expect(screen.draw(asking('abcdef', 6, ['x']), 5, 24)).to.equal('x\r\n>abcd\r\nef\r\x1b[2C');
-    expect(screen.print(printed('google is offline.'), 5, 24)).to.equal('\x1b[2A\r\x1b[Jgoogle is offline.\r\n');
+    expect(screen.print(printed('google is offline.'), 5, 24)).to.equal(
+      '\x1b[2A\r\x1b[K\x1b[B\x1b[J\x1b[Agoogle is offline.\r\n',
+    );
     expect(screen.draw(asking('a'), 5, 24)).to.equal('>a\r\x1b[2C');
-    expect(screen.keep(5, '>a')).to.equal('\r\x1b[J>a\r\n');
+    expect(screen.keep(5, '>a')).to.equal('\r\x1b[K>a\r\n');
   });
 
   it('finds the old drawing after the terminal became narrower and wrapped it', () => {
     const screen = new Screen();
     screen.draw(asking('abcdefgh', 8, ['status']), 10, 24);
     // 'status' takes two rows of 5, '>abcdefgh' two, and the cursor is on its second.
-    expect(screen.erase(5)).to.equal('\x1b[3A\r\x1b[J');
+    expect(screen.erase(5)).to.equal('\x1b[3A\r\x1b[K\x1b[B\x1b[J\x1b[A');
   });
 
   it('lets a line take the place of the last one only if that tells of the same', () => {
     const screen = new Screen();
     screen.print(printed('to google: a long text', 'message 1'), 10, 24);
     expect(screen.print(printed('(stored) to google: a long text', 'message 1'), 10, 24)).to.equal(
-      '\x1b[3A\r\x1b[J(stored) to google: a long text\r\n',
+      '\x1b[3A\r\x1b[K\x1b[B\x1b[J\x1b[A(stored) to google: a long text\r\n',
     );
     screen.print(printed('google is offline.'), 10, 24);
     expect(screen.print(printed('(stored) again', 'message 1'), 10, 24)).to.equal('(stored) again\r\n');

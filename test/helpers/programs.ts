@@ -1,0 +1,163 @@
+// The real programs as processes: a center to talk to, and peers in pipes.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = new URL('../../', import.meta.url).pathname;
+const patienceMs = 8_000;
+/** bcrypt's least: passwords are not what is tested here. */
+const bcryptCost = '4';
+
+/** Node and the file of a program, ready for its arguments. */
+export function program(name: 'center' | 'peer'): string[] {
+  return [process.execPath, join(root, name, 'bin.ts')];
+}
+
+export function temporaryDirectory(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'parley-test-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A program whose output is read as it comes. */
+export class Running {
+  readonly child: ChildProcess;
+  stdout = '';
+  stderr = '';
+  #onOutput: () => void = () => undefined;
+
+  constructor(command: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    const { NO_COLOR: _color, PARLEY_PASSWORD: _password, ...clean } = process.env;
+    this.child = spawn(command[0]!, command.slice(1), { stdio: 'pipe', env: { ...clean, ...env } });
+    this.child.stdin!.on('error', () => undefined);
+    this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+      this.#onOutput();
+    });
+    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.child.on('close', () => this.#onOutput());
+  }
+
+  write(text: string): void {
+    this.child.stdin!.write(text);
+  }
+
+  /** Waits until stdout fits. */
+  async sees(wanted: string | RegExp): Promise<string> {
+    const timeout = AbortSignal.timeout(patienceMs);
+    for (;;) {
+      if (typeof wanted === 'string' ? this.stdout.includes(wanted) : wanted.test(this.stdout)) return this.stdout;
+      if (timeout.aborted || this.child.exitCode !== null || this.child.signalCode !== null) {
+        throw new Error(`did not see ${wanted} in:\n${this.stdout}\n--- stderr\n${this.stderr}`);
+      }
+      await new Promise<void>((resolve) => {
+        this.#onOutput = resolve;
+        timeout.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+  }
+
+  /** Resolves with the exit code, or the name of the signal. */
+  async ended(): Promise<number | string | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'close');
+    return this.child.exitCode ?? this.child.signalCode;
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill(signal);
+    await once(this.child, 'close');
+  }
+}
+
+/** A center on a free port, with data of its own, that anybody on this machine may register at. */
+export class RunningCenter {
+  readonly dataDir: string;
+  port = 0;
+  #running: Running | null = null;
+  readonly #remove: () => void;
+
+  private constructor() {
+    const directory = temporaryDirectory();
+    this.dataDir = directory.path;
+    this.#remove = directory.remove;
+  }
+
+  static async start(): Promise<RunningCenter> {
+    const center = new RunningCenter();
+    await center.#start();
+    return center;
+  }
+
+  async #start(): Promise<void> {
+    const args = [
+      'localhost',
+      String(this.port),
+      '--data',
+      this.dataDir,
+      '--bcrypt-cost',
+      bcryptCost,
+      '--log-level',
+      'error',
+    ];
+    this.#running = new Running([...program('center'), ...args]);
+    const text = await this.#running.sees(/listens on \S+:(\d+)\n/);
+    this.port = Number(/listens on \S+:(\d+)\n/.exec(text)?.[1]);
+  }
+
+  get pid(): number {
+    return this.#running?.child.pid ?? 0;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#running?.child.kill(signal);
+  }
+
+  async down(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    await this.#running?.kill(signal);
+  }
+
+  /** Again on the same port. */
+  async up(): Promise<void> {
+    await this.#start();
+  }
+
+  /** Makes accounts: `name password` a line. */
+  async importUsers(credentials: string): Promise<void> {
+    const args = ['user', 'import', '-', '--data', this.dataDir, '--bcrypt-cost', bcryptCost];
+    const importing = new Running([...program('center'), ...args]);
+    importing.child.stdin!.end(credentials);
+    if ((await importing.ended()) !== 0) throw new Error(importing.stdout + importing.stderr);
+  }
+
+  /** Ends it for good, with its data. */
+  async stop(): Promise<void> {
+    await this.down('SIGKILL');
+    this.#remove();
+  }
+}
+
+/** Runs a peer in a pipe to its end. */
+export async function runPeer(
+  center: { port: number },
+  args: readonly string[],
+  input: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ code: number | string | null; stdout: string; stderr: string }> {
+  const running = startPeer(center, args, env);
+  running.child.stdin!.end(input);
+  const code = await running.ended();
+  return { code, stdout: running.stdout, stderr: running.stderr };
+}
+
+/** Starts a peer in a pipe whose input stays open. */
+export function startPeer(
+  center: { port: number },
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Running {
+  return new Running([...program('peer'), 'localhost', String(center.port), ...args], env);
+}
