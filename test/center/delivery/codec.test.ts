@@ -60,7 +60,7 @@ function deliver(view: MessageView, source: Buffer, prefix: Buffer, position: nu
 }
 
 /** Fields of a Message in any order, each as its bytes. */
-function fieldsOf({ to, number, sentAtMs, body }: parley.Message.$Properties): Buffer[] {
+function fieldsOf(message: { to: number; number: number; sentAtMs: number; body: string }): Buffer[] {
   return [{ to }, { number }, { sentAtMs }, { body }].map((field) =>
     Buffer.from(parley.Message.encode(field).finish()),
   );
