@@ -82,7 +82,7 @@ export class Peer implements PeerApi {
     const session = this.#session;
     checkName(to);
     this.#checkText(session, text);
-    return session.outbox.add(to, text, options.until ?? 'accepted', options.signal);
+    return session.desk.outbox.add(to, text, options.until ?? 'accepted', options.signal);
   }
 
   async broadcast(text: string): Promise<{ handed: number; leftOut: number }> {
@@ -123,15 +123,15 @@ export class Peer implements PeerApi {
   }
 
   outbox(): OutgoingMessage[] {
-    return this.#session.outgoing.outbox();
+    return this.#session.desk.outgoing.outbox();
   }
 
   async cancel(id: number): Promise<OutgoingMessage> {
-    return this.#session.outbox.cancel(id);
+    return this.#session.desk.outbox.cancel(id);
   }
 
   history(query: { with?: string; limit?: number; before?: number } = {}): HistoryLine[] {
-    return this.#session.incoming.history(query);
+    return this.#session.desk.incoming.history(query);
   }
 
   async hold(on: boolean): Promise<{ waiting: number }> {
@@ -151,10 +151,10 @@ export class Peer implements PeerApi {
 
   async deleteAccount(password: string, options: { discardOutbox?: boolean } = {}): Promise<void> {
     const session = this.#session;
-    const unsent = session.outgoing.outbox();
+    const unsent = session.desk.outgoing.outbox();
     if (unsent.length > 0 && !options.discardOutbox) throw outboxNotEmpty(unsent);
     // What the center has by now is on its way, and cannot be discarded.
-    for (const { id } of unsent) await session.outbox.cancel(id).catch(() => undefined);
+    for (const { id } of unsent) await session.desk.outbox.cancel(id).catch(() => undefined);
     await session.deleteAccount(password);
   }
 

@@ -1,6 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { CenterFiles } from '../../peer/account-files.ts';
+import { generateKey, publicDer } from '../../shared/identity.ts';
 import { all, codeOf, password, Town } from '../helpers/peers.ts';
 
 describe('a peer with a real center', () => {
@@ -100,6 +102,22 @@ describe('a peer with a real center', () => {
       await first.sees('ended');
       expect(await codeOf(town.peer().resume('seas'))).to.equal('bad_token');
       await second.send('seas', 'still here', { until: 'stored' });
+    });
+
+    it('never shows the key of one account for another that has its name now', async () => {
+      const seas = await town.registered('seas');
+      const { account } = await seas.sees('welcome');
+      await seas.close();
+      const files = new CenterFiles(town.dataDir, Buffer.from(town.center.centerId, 'hex'));
+      const earlier = files.account(7);
+      earlier.make();
+      const key = generateKey();
+      earlier.saveKey(key);
+      files.saveName('seas', 7);
+      await town.loggedIn('seas');
+      expect(files.accountNamed('seas')).to.equal(account);
+      expect(publicDer(files.account(account).key()!)).not.to.deep.equal(publicDer(key));
+      expect(publicDer(earlier.key()!)).to.deep.equal(publicDer(key));
     });
 
     it('works without TLS on loopback', async () => {
