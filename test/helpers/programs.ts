@@ -115,9 +115,10 @@ export class RunningCenter {
     this.#remove = directory.remove;
   }
 
-  /** args: further options, such as limits. */
-  static async start(args: readonly string[] = []): Promise<RunningCenter> {
+  /** args: further options, such as limits; port 0: a free one. */
+  static async start(args: readonly string[] = [], port = 0): Promise<RunningCenter> {
     const center = new RunningCenter(args);
+    center.port = port;
     await center.#start();
     return center;
   }
