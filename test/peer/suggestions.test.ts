@@ -10,4 +10,5 @@ describe('suggestions', () => {
     expect(completions('help ', ['google'])).to.include('block');
     expect(completions('hold ', [])).to.deep.equal(['on', 'off']);
     expect(completions('online ', ['google'])).to.deep.equal([]);
+  });
 });
