@@ -1,7 +1,9 @@
 // The real programs as processes: a center to talk to, and peers in pipes.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -100,6 +102,24 @@ export class Running {
   }
 }
 
+/**
+ * A port that nobody listens on, below those that the system gives to outgoing connections: while a center is down, no
+ * connection of a peer that tries to reach it takes its port.
+ */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer();
+    const listening = once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    server.listen(randomInt(16_384, 32_768), 'localhost');
+    const { port } = (await listening) ? (server.address() as AddressInfo) : { port: 0 };
+    await new Promise((resolve) => server.close(resolve));
+    if (port !== 0) return port;
+  }
+}
+
 /** A center on a free port, with data of its own, that anybody on this machine may register at. */
 export class RunningCenter {
   readonly dataDir: string;
@@ -124,6 +144,7 @@ export class RunningCenter {
   }
 
   async #start(): Promise<void> {
+    this.port ||= await freePort();
     const args = [
       'localhost',
       String(this.port),
