@@ -10,6 +10,7 @@ import { completionHelp, importHelp, passwordHelp, serveHelp, userHelp } from '.
 import { importUsers } from './import-command.ts';
 import type { ProgramIo } from './io.ts';
 import { type CenterLimits, limitTable } from './limits.ts';
+import { isLoopback } from './listener.ts';
 import { type LogLevel, logLevels } from './log.ts';
 import type { PasswordSource } from './new-password.ts';
 import { type OpenAdmin, openAdmin } from './operate.ts';
@@ -101,6 +102,12 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
       program.error('error: --cert and --key go together');
     }
     if (flags.plain && flags.cert !== undefined) program.error('error: --plain uses no certificate');
+    if (flags.plain && host.toLowerCase() !== 'localhost' && !isLoopback(host)) {
+      program.error(
+        `error: --plain has no encryption, so passwords would cross the network readable, and ${safeLine(host)} is refused.\n` +
+          'Use localhost, 127.0.0.1 or ::1, or leave --plain out.',
+      );
+    }
     const code = await serve(
       {
         host,
