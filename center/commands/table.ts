@@ -37,7 +37,7 @@ export const commands = {
   withdraw: { when: ['member'], run: withdraw },
   hold: { when: ['member'], run: hold },
   fetch: { when: ['member'], run: fetch },
-  heartbeat: { when: ['greeted', 'member'], run: heartbeat },
+  heartbeat: { when: ['greeted', 'entering', 'member'], run: heartbeat },
 } as const satisfies { [Name in keyof Reply]?: Command<NonNullable<Reply[Name]>> };
 
 export type RequestName = keyof typeof commands;

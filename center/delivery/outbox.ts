@@ -69,8 +69,8 @@ export class Outbox {
   unresolvedBytes = 0;
   /** Delivered and not acknowledged: their receipts will come. */
   inWindow = 0;
-  /** Its marks were read from the store. */
-  loaded = false;
+  /** Whether its marks were read from the store. */
+  marks: 'unread' | 'reading' | 'read' = 'unread';
   /** The flow of the last message: conversations go to one recipient for a while. */
   lastFlow: Flow | null = null;
   lastToLow = 0;
@@ -113,7 +113,7 @@ export class Outbox {
 
   /** Nothing would be lost by forgetting it. */
   get idle(): boolean {
-    if (this.session || this.unresolvedMessages > 0 || this.inWindow > 0) return false;
+    if (this.session || this.marks === 'reading' || this.unresolvedMessages > 0 || this.inWindow > 0) return false;
     for (const flow of this.flows.values()) if (flow.unsaved || flow.changed) return false;
     return true;
   }
