@@ -1,5 +1,4 @@
-// What the center's program has of its process: given by main.ts, replaced by nothing in the tests, which run it.
-
+// What the center's program has of its process, which main.ts gives it.
 import type { LogOptions } from './log.ts';
 
 export type Output = NodeJS.WritableStream & { isTTY?: boolean };

@@ -72,7 +72,8 @@ async function run(
   }
   io.stdout.write(announcement(center, options));
   const { host, port, fingerprint, dataDir, fsyncMs } = center;
-  log.info({ host, port, fingerprint, dataDir, fsyncMs, version }, 'started');
+  // On a terminal the lines above have just told it.
+  log.info(io.stdout.isTTY ? {} : { host, port, fingerprint, dataDir, fsyncMs, version }, 'started');
   const end = await Promise.race([stopAsked, center.failed]);
   if (end instanceof Error) {
     // What is on the disk is not known any more: starting anew reads it again, going on would be guessing.
