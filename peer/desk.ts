@@ -43,7 +43,7 @@ export class Desk {
     try {
       files.saveKey(entered.key);
       files.saveToken(entered.token);
-      entered.files.saveName(entered.name, entered.account);
+      await entered.files.saveName(entered.name, entered.account);
       return new Desk(entered, files, lock, options);
     } catch (error) {
       lock.release();
@@ -84,7 +84,9 @@ export class Desk {
 
   /** The account is gone: its name may be given to another. */
   removeName(): void {
-    this.#entered.files.removeName(this.#entered.name, this.#entered.account);
+    const { files, name, account } = this.#entered;
+    // Left behind it does no harm: whoever logs in under it next is another account, and is filed as such.
+    files.removeName(name, account).catch(() => undefined);
   }
 
   /** Commits what there is and lets the next one in. */
