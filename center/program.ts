@@ -56,7 +56,7 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
     .description('A message center: keeps the accounts, relays messages, and holds them for those who are away.')
     .usage('[options] <host> <port>\n       center user|invite|completion …')
     .version(version, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help; also: center user --help')
+    .helpOption('-h, --help', 'print this help')
     .enablePositionalOptions()
     .showHelpAfterError('(center --help tells more)')
     .exitOverride()
@@ -213,10 +213,10 @@ function addUserCommands(program: Command, io: ProgramIo, done: (code: ExitCode)
       'as 1h or 30d (default: until unban)',
       reading((text) => positive(parseTime(text))),
     )
-    .option('--reason <text>', 'shown to the user', '')
+    .option('--reason <text>', 'shown to the user')
     .action(
-      act('existing', ({ admin }, [name], flags: AdminFlags & { for?: number; reason: string }) =>
-        accounts.banUser(name, { forMs: flags.for ?? null, reason: flags.reason }, admin, io),
+      act('existing', ({ admin }, [name], flags: AdminFlags & { for?: number; reason?: string }) =>
+        accounts.banUser(name, { forMs: flags.for ?? null, reason: flags.reason ?? '' }, admin, io),
       ),
     );
   command('unban <name>', 'let the user of an account log in again').action(
