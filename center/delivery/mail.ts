@@ -208,6 +208,8 @@ export class Mail {
       outbox.session?.refused(flow.recipient, number, 'earlier_refused');
       return;
     }
+    // Sent again: those behind it can come.
+    if (number === flow.refused) flow.refused = 0;
     let mailbox = flow.mailbox;
     if (!mailbox || mailbox.state === 'gone') {
       mailbox = this.#mailboxes.get(flow.recipient) ?? null;
@@ -222,7 +224,6 @@ export class Mail {
     const refusal = this.#problem(flow, mailbox, view);
     if (refusal) this.#refuse(flow, number, refusal);
     else {
-      if (number === flow.refused) flow.refused = 0;
       mailbox.place(flow, number, bytes, view.tailStart, view.tailEnd);
     }
   }

@@ -17,7 +17,7 @@ const waitMs = 5000;
 export class WirePeer {
   readonly stream: Duplex;
   readonly exporter: Uint8Array;
-  readonly key = generateKey();
+  key = generateKey();
   outbox: Uint8Array = randomBytes(16);
   hello: parley.Hello.$Properties = {};
   account = 0;
@@ -34,7 +34,8 @@ export class WirePeer {
     this.exporter = exporter;
     const decoder = new FrameDecoder(1 << 20);
     stream.on('data', (chunk: Buffer) => {
-      decoder.push(chunk, (bytes, start, end) => this.received.push(decodeFrame(bytes, start, end)));
+      // One end of a stream pair gets the very memory that the other end wrote from.
+      decoder.push(Buffer.from(chunk), (bytes, start, end) => this.received.push(decodeFrame(bytes, start, end)));
       this.#wake();
     });
     stream.on('error', () => undefined);
