@@ -264,6 +264,28 @@ describe('terminal', function () {
     }
   });
 
+  it('stops and goes on as a job of a shell', async () => {
+    await users('seas', 'google');
+    const seas = await open(['bash', '--norc', '-i'], { env: { PS1: 'shell$ ' } });
+    await seas.sees('shell$');
+    await seas.enter(peerCommand().join(' '));
+    await seas.sees('Username:');
+    await seas.enter('seas');
+    await seas.enter('summerisover');
+    await seas.sees('Welcome, seas!');
+    await seas.type('message google Hel');
+    await seas.press('C-z');
+    await seas.sees(/Stopped(.*\n)*shell\$$/);
+    await seas.enter('stty -a | tr " " "\\n" | grep icanon');
+    await seas.sees(/^icanon$/m);
+    await seas.enter('fg');
+    await seas.sees(/\n>message google Hel$/);
+    const google = await logIn('google');
+    await seas.sees('google has logged on.\n>message google Hel');
+    await seas.enter('lo');
+    await google.sees('<seas>: Hello');
+  });
+
   it('says what takes long, and leaves at once all the same', async () => {
     const silent = createServer().listen(0, 'localhost');
     await once(silent, 'listening');
