@@ -14,7 +14,7 @@ import { type Flow, Outbox, outboxKey, type RefusalCode } from './outbox.ts';
 /** How long a delivered message waits for its recipient's Ack before it is committed all the same. */
 const patienceMs = 5;
 /** How long acknowledged positions and marks gather before they are saved. */
-const saveMs = 50;
+const saveMs = 100;
 /** After a failed write. */
 const retryMs = 1000;
 /** Until a mailbox has settled, it is looked at so often. */
@@ -71,6 +71,8 @@ export class Mail {
   readonly #outboxes = new Map<string, Outbox>();
   #lastOutbox: Outbox | null = null;
   #changed: Flow[] = [];
+  /** Those whose receipts wait for more. */
+  #held: Flow[] = [];
   #dueNow: Mailbox[] = [];
   #patient: Mailbox[] = [];
   #toSave: Mailbox[] = [];
@@ -180,9 +182,11 @@ export class Mail {
     return outbox;
   }
 
-  /** The flow of a message that was read back from the store. */
-  flowOf(sender: number, outboxId: Uint8Array, recipient: number): Flow {
-    return this.#outbox(sender, outboxId).flow(recipient);
+  /** The flow of a message that was read back from the store; its outbox id is in these bytes, from start to end. */
+  flowOf(sender: number, bytes: Buffer, start: number, end: number, recipient: number): Flow {
+    const last = this.#lastOutbox;
+    if (last?.sender === sender && last.id.compare(bytes, start, end) === 0) return last.flow(recipient);
+    return this.#outbox(sender, bytes.subarray(start, end)).flow(recipient);
   }
 
   // --- sending --------------------------------------------------------------------------------------
@@ -416,7 +420,7 @@ export class Mail {
     if (mailbox.inLists.patient) return;
     mailbox.inLists.patient = true;
     this.#patient.push(mailbox);
-    if (!this.#stopped) this.#patience ??= setTimeout(() => this.#commitPatient(), patienceMs);
+    this.#bePatient();
   }
 
   /** After a failed write. */
@@ -467,13 +471,33 @@ export class Mail {
     }
     const changed = this.#changed;
     this.#changed = [];
-    for (const flow of changed) this.#tellSender(flow);
+    for (const flow of changed) {
+      if (this.#canWait(flow)) this.#hold(flow);
+      else this.#tellSender(flow);
+    }
+  }
+
+  /**
+   * A sender that has sent more already does not wait for this receipt: one for several is told when the last of them
+   * is resolved, or a moment later.
+   */
+  #canWait({ accepted, placed, outbox }: Flow): boolean {
+    return accepted < placed && outbox.unresolvedMessages * 2 < this.limits.maxUnresolvedMessages;
+  }
+
+  #hold(flow: Flow): void {
+    if (flow.held) return;
+    flow.held = true;
+    flow.changed = false;
+    this.#held.push(flow);
+    this.#bePatient();
   }
 
   #tellSender(flow: Flow): void {
     flow.changed = false;
+    flow.held = false;
     const session = flow.outbox.session;
-    if (!session) return;
+    if (!session || (flow.accepted === flow.toldAccepted && flow.stored === flow.toldStored)) return;
     const chunk: Chunk = session.reserve(receiptRoom * 2);
     // Stored implies accepted: one frame where both are true of the same number.
     if (flow.accepted > flow.toldAccepted && flow.accepted > flow.stored) {
@@ -499,12 +523,17 @@ export class Mail {
 
   #commitPatient(): void {
     this.#patience = null;
-    const patient = this.#patient;
-    this.#patient = [];
-    for (const mailbox of patient) {
-      mailbox.inLists.patient = false;
-      mailbox.commit();
-    }
+    for (const flow of this.#held) if (flow.held) this.#tellSender(flow);
+    this.#held = [];
+    this.#patient = this.#patient.filter((mailbox) => {
+      mailbox.inLists.patient = mailbox.commitPatiently();
+      return mailbox.inLists.patient;
+    });
+    if (this.#patient.length > 0) this.#bePatient();
+  }
+
+  #bePatient(): void {
+    if (!this.#stopped) this.#patience ??= setTimeout(() => this.#commitPatient(), patienceMs);
   }
 
   #saveAll(): void {

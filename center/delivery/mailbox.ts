@@ -75,6 +75,8 @@ export class Mailbox {
   #postedTo: number;
   #advancedTo: number;
   #next: number;
+  /** Delivered before the last look at what is due. */
+  #dueTo = 0;
   #reservedTo: number;
   #committing = false;
   /** A commit was due while another was on its way. */
@@ -296,10 +298,15 @@ export class Mailbox {
     this.#allowance--;
   }
 
+  /** Copies frames into the connection's output; a chunk may end within one. */
   #write(source: Uint8Array, start: number, end: number): void {
-    const chunk = this.#recipient!.reserve(end - start);
-    chunk.buffer.set(source.subarray(start, end), chunk.used);
-    chunk.used += end - start;
+    for (let at = start; at < end; ) {
+      const chunk = this.#recipient!.reserve(1);
+      const size = Math.min(end - at, chunk.buffer.length - chunk.used);
+      chunk.buffer.set(source.subarray(at, at + size), chunk.used);
+      chunk.used += size;
+      at += size;
+    }
   }
 
   #fill(): void {
@@ -337,38 +344,43 @@ export class Mailbox {
         // Positions of refused messages leave holes: nothing there is also an answer.
         if (runs.length === 0) this.#deliveredTo = upTo;
       }
-    } catch (error) {
-      this.#mail.readFailed(this, error);
-      return;
-    } finally {
       this.#reading = false;
+      if (this.#recipient) this.#fill();
+    } catch (error) {
+      this.#reading = false;
+      this.#mail.readFailed(this, error);
     }
-    if (this.#recipient) this.#fill();
   }
 
   /** Delivers from the runs that were read until they end or the window is full. */
   #deliverRead(): void {
     const run = this.#readAhead[0]!;
     const frames = Buffer.from(run.frames.buffer, run.frames.byteOffset, run.frames.byteLength);
+    // What lies together goes out together.
+    let stretch = this.#readAt;
     while (this.#readAt < frames.length && this.#hasRoom()) {
       const start = this.#readAt;
       const end = start + lengthBytes + frames.readUInt32BE(start);
       this.#readAt = end;
       const view = readDeliver(frames, start + lengthBytes, end);
-      if (view.position <= this.#deliveredTo) continue;
+      if (view.position <= this.#deliveredTo) {
+        stretch = end;
+        continue;
+      }
       if (view.position > this.#onDiskTo) {
         // A commit was overtaken by this read: what it wrote is still in the tail, and delivered from there.
+        this.#write(frames, stretch, start);
         this.#readAhead = [];
         this.#readAt = 0;
         this.#deliveredTo = this.#onDiskTo;
         return;
       }
-      const flow = this.#mail.flowOf(view.from, view.outbox, this.account);
+      const flow = this.#mail.flowOf(view.from, frames, view.outboxStart, view.outboxEnd, this.account);
       this.#take(flow);
-      this.#write(frames, start, end);
       const { position, number } = view;
       this.#toWindow({ position, flow, number, before: 0, bytes: end - start, chunk: null, start: 0 });
     }
+    this.#write(frames, stretch, this.#readAt);
     if (this.#readAt < frames.length) return;
     this.#deliveredTo = Math.max(this.#deliveredTo, Math.min(run.last, this.#onDiskTo));
     this.#readAhead.shift();
@@ -438,15 +450,33 @@ export class Mailbox {
 
   /** Hands what is neither committed nor stored to the store, in queue order. */
   commit(): void {
+    this.#commitUpTo(Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Commits what was delivered before the last call: that had time to be acknowledged, what came since has not.
+   * False when nothing is left to wait for.
+   */
+  commitPatiently(): boolean {
+    const due = this.#dueTo;
+    this.#dueTo = this.#deliveredTo;
+    const oldest = this.#window.at(this.#firstUncommitted());
+    if (!oldest) return false;
+    if (oldest.position <= due) this.#commitUpTo(due);
+    return true;
+  }
+
+  #commitUpTo(upTo: number): void {
     if (this.state === 'gone') return;
     if (this.#committing) {
-      this.#commitDue = true;
+      if (upTo === Number.POSITIVE_INFINITY) this.#commitDue = true;
       return;
     }
     const entries: Entry[] = [];
     let bytes = 0;
     const take = (entry: Entry): boolean => {
       if (entry.position <= this.#postedTo) return true;
+      if (entry.position > upTo) return false;
       if (entries.length >= maxRunMessages || bytes >= maxRunBytes) return false;
       entries.push(entry);
       bytes += entry.bytes;
@@ -459,7 +489,8 @@ export class Mailbox {
     const before = this.#postedTo;
     this.#postedTo = entries.at(-1)!.position;
     this.#committing = true;
-    this.#commitDue = !whole;
+    // What is not due yet is not left over.
+    this.#commitDue = !whole && upTo === Number.POSITIVE_INFINITY;
     this.#mail.storedBytes += bytes;
     for (const { flow, number } of entries) {
       if (number > flow.marked) flow.marked = number;
