@@ -295,14 +295,16 @@ function openListener(options: CenterOptions, services: Services): Promise<Liste
     tls: options.plain ? null : (options.cert ?? identity.tls),
     handshakeTimeoutMs: limits.loginTimeoutMs,
     sessions,
-    onConnection: (stream, origin) => serve(stream, origin, services),
+    onConnection: (stream, origin) => {
+      const session = serve(stream, origin, services);
+      return (bytes) => session.receive(bytes);
+    },
   });
 }
 
-/** Runs a session over any stream, a socket or one end of a stream.duplexPair(). */
+/** Runs a session over any stream, a socket or one end of a stream.duplexPair(); what comes over it goes to receive. */
 export function serve(stream: Duplex, origin: Origin, services: Services): Session {
   const session = new Session(new Connection(stream, services.outputs), origin, services);
-  stream.on('data', (bytes: Buffer) => session.receive(bytes));
   stream.on('error', () => stream.destroy());
   stream.once('close', () => session.closed());
   return session;
