@@ -114,7 +114,8 @@ function reasonOf(address: string, error: Error, isCertified: boolean): string {
   if (text !== undefined) return `${address}: ${text}.`;
   if (code.startsWith('ERR_SSL') || code === 'EPROTO') return `${address} does not speak TLS 1.3 (${code}).`;
   // OpenSSL's codes for certificates are legion; without an authority none is asked for.
-  if (isCertified) return `${address}: its certificate is not of the certificate authority given (${code}).`;
+  if (isCertified && code.includes('_'))
+    return `${address}: its certificate is not of the certificate authority given (${code}).`;
   return `${address}: ${error.message}`;
 }
 
