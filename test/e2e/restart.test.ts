@@ -144,10 +144,9 @@ describe('restart of the center', function () {
       const chat = await Chat.open(['seas', 'google']);
       try {
         const [seasData, googleData] = [chat.directory(), chat.directory()];
-        const [seas, google] = await Promise.all([
-          chat.logIn('seas', { data: seasData }),
-          chat.logIn('google', { data: googleData }),
-        ]);
+        // One after the other: who comes first sees the second come.
+        const seas = await chat.logIn('seas', { data: seasData });
+        const google = await chat.logIn('google', { data: googleData });
         await seas.sees('google has');
         google.child.kill('SIGSTOP');
         send(seas, 'google', ['accepted']);
