@@ -32,6 +32,8 @@ import { Wheel } from './wheel.ts';
 export const storeFile = 'center.db';
 const saveTimeMs = 10_000;
 const expiryMs = 60_000;
+/** What is counted as it comes and goes is counted anew so often. */
+const recountMs = 3_600_000;
 const measuredCommits = 5;
 /** After telling everybody, the time to write it. */
 const farewellMs = 200;
@@ -127,9 +129,12 @@ export class Center {
     this.#services = services;
     this.#listener = listener;
     this.#release = parts.release;
-    const { store, clock, wheel } = services;
+    const { store, clock, wheel, mail } = services;
     wheel.start();
-    this.#timers = [setInterval(() => void store.saveTime(clock.now()).catch(() => undefined), saveTimeMs).unref()];
+    this.#timers = [
+      setInterval(() => void store.saveTime(clock.now()).catch(() => undefined), saveTimeMs).unref(),
+      setInterval(() => void mail.recount().catch(() => undefined), recountMs).unref(),
+    ];
     const { expireMailAfterMs } = parts.options;
     if (expireMailAfterMs) {
       void this.#expire(expireMailAfterMs);
