@@ -1,4 +1,5 @@
 // A center that stops or is killed under its peers: they come back by their tokens, and nobody else notices.
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Chat, expectOnce, lines, sideBySide } from '../helpers/chat.ts';
 import type { Running } from '../helpers/programs.ts';
@@ -138,6 +139,31 @@ describe('restart of the center', function () {
         expect(heard(seas, 'google')).to.deep.equal(['before', 'one', 'two']);
         expect(heard(again, 'seas')).to.deep.equal(['hello?']);
         expectOnce(seas, 'google is offline.');
+      } finally {
+        await chat.close();
+      }
+    },
+
+    'that only stands still for a while: nobody was silent, and nobody notices': async () => {
+      const limits = ['--silence-ms', '3000', '--heartbeat-ms', '1000', '--grace-ms', '1000'];
+      const chat = await Chat.open(['seas', 'google'], limits);
+      try {
+        const [seas, google] = await Promise.all([chat.logIn('seas'), chat.logIn('google')]);
+        send(seas, 'google', ['before']);
+        await seas.sees('(stored) to google: before\n');
+        chat.center.signal('SIGSTOP');
+        send(seas, 'google', ['meanwhile']);
+        await wait(6_000);
+        chat.center.signal('SIGCONT');
+        await seas.sees('(stored) to google: meanwhile\n');
+        // Long enough for a silence and the grace after it to be called so.
+        await wait(5_000);
+        send(google, 'seas', ['fence']);
+        await seas.sees('<google>: fence\n');
+        for (const peer of [seas, google]) {
+          expect(peer.stdout).not.to.include('Connection lost').and.not.include('is offline.');
+        }
+        expect(heard(google, 'seas')).to.deep.equal(['before', 'meanwhile']);
       } finally {
         await chat.close();
       }
