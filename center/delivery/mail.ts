@@ -125,6 +125,19 @@ export class Mail {
     return mailbox;
   }
 
+  /** Does this to a mailbox that is not in memory, and lets nobody open it meanwhile; nothing where it is in use. */
+  async whileAway(account: number, act: () => Promise<void>): Promise<void> {
+    if (this.#mailboxes.has(account) || this.#opening.has(account)) return;
+    const acted = act();
+    const opening = acted.then(
+      () => this.#open(account),
+      () => this.#open(account),
+    );
+    this.#opening.set(account, opening);
+    await Promise.allSettled([opening.finally(() => this.#opening.delete(account))]);
+    await acted;
+  }
+
   /** What is in memory. */
   get counts(): { mailboxes: number; outboxes: number } {
     return { mailboxes: this.#mailboxes.size, outboxes: this.#outboxes.size };
