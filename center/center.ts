@@ -176,7 +176,7 @@ export class Center {
           number: notice.position,
           encode: (position: number, receivedAtMs: number) => encodeNotice(notice, position, receivedAtMs),
         }));
-        return mail.sendNotices(sender, noticeOutbox(first.recipient), encoded);
+        return mail.notices.send(sender, noticeOutbox(first.recipient), encoded);
       },
       live: {
         host: this.host,

@@ -32,7 +32,7 @@ describe('expired mail', () => {
       number: notice.position,
       encode: (position: number, atMs: number) => encodeNotice(notice, position, atMs),
     }));
-    return room.services.mail.sendNotices(sender, noticeOutbox(notices[0]!.recipient), encoded);
+    return room.services.mail.notices.send(sender, noticeOutbox(notices[0]!.recipient), encoded);
   };
 
   function expire(beforeMs: number): Promise<number> {
