@@ -2,8 +2,8 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { exporterBytes, exporterLabel } from '../shared/identity.ts';
-import { alpnProtocol } from '../shared/version.ts';
+import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
+import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
 import { countedAddress } from './address.ts';
 import type { Origin } from './session.ts';
 import type { Sessions } from './sessions.ts';
@@ -60,7 +60,7 @@ function accept(socket: net.Socket, options: ListenerOptions, context: tls.Secur
   }
   socket.on('error', () => socket.destroy());
   socket.once('close', () => options.sessions.disconnect(place));
-  const from = { address, counted: place.address, loopback, place };
+  const from = { address, port: socket.remotePort ?? 0, counted: place.address, loopback, place };
   if (context) secure(socket, from, options, context);
   else options.onConnection(socket, { ...from, exporter: new Uint8Array() });
 }
@@ -80,5 +80,34 @@ function secure(
     clearTimeout(timer);
     const exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
     options.onConnection(secured, { ...from, exporter });
+  });
+}
+
+/**
+ * Dials and looks at the certificate that is shown: the fingerprint of its key, which the handshake proves, or null.
+ * Sends a ClientHello and nothing of value; for telling peers where another can be reached.
+ */
+export function probeKey(address: string, port: number, timeoutMs: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = tls.connect({
+      host: address,
+      port,
+      minVersion: 'TLSv1.3',
+      ecdhCurve: 'X25519',
+      ALPNProtocols: [linkAlpnProtocol],
+      rejectUnauthorized: false,
+    });
+    const finish = (key: string | null): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(key);
+    };
+    const timer = setTimeout(() => finish(null), timeoutMs);
+    socket.once('secureConnect', () => {
+      const certificate = socket.getPeerX509Certificate();
+      finish(certificate ? fingerprint(certificate.publicKey.export({ type: 'spki', format: 'der' })) : null);
+    });
+    socket.on('error', () => finish(null));
+    socket.once('close', () => finish(null));
   });
 }

@@ -25,7 +25,7 @@ function seesOnline(session: Session, account: number): boolean {
   return !presence.listener(account)?.blocks.has(session.account);
 }
 
-async function openAccount(session: Session, name: string): Promise<AccountRecord> {
+export async function openAccount(session: Session, name: string): Promise<AccountRecord> {
   const account = await session.services.store.accountNamed(name);
   if (account?.state !== 'open')
     throw new ParleyError('unknown_account', `There is no account named ${printable(name)}.`);
@@ -97,6 +97,7 @@ export async function block(session: Session, { name, on }: parley.Block.$Proper
   if (on) mailbox.blocks.add(account.id);
   else mailbox.blocks.delete(account.id);
   await store.setBlock(self, account.id, on ?? false);
+  if (on) await session.services.links.end(self, account.id, 'blocked');
   return {
     reply: { accountEntry: { account: account.id, name: account.name, online: presence.isOnline(account.id) && !on } },
   };
