@@ -1,4 +1,5 @@
 // The commands `center user …` and `center invite …`: does the act and prints the outcome.
+import { once } from 'node:events';
 import { checkName } from '../shared/names.ts';
 import { safeLine } from '../shared/text.ts';
 import { type AccountRow, type Admin, AdminError, type InviteRow } from './acts.ts';
@@ -34,10 +35,9 @@ export async function listUsers(
       limit: pageLength,
       all: options.all ?? false,
     });
-    if (count === 0 && page.accounts.length > 0 && !options.json) io.stdout.write(`${userHeading}\n`);
-    for (const account of page.accounts) {
-      io.stdout.write(`${options.json ? JSON.stringify(account) : userLine(account)}\n`);
-    }
+    const heading = count === 0 && page.accounts.length > 0 && !options.json ? [userHeading] : [];
+    const rows = page.accounts.map((account) => (options.json ? JSON.stringify(account) : userLine(account)));
+    await print([...heading, ...rows], io);
     count += page.accounts.length;
     after = page.next;
   }
@@ -131,6 +131,11 @@ export async function listInvites(options: { json?: boolean }, admin: Admin, io:
   if (!options.json)
     io.stderr.write(`${invites.length === 0 ? 'No invite' : countOf(invites.length, 'invite')} open.\n`);
   return 0;
+}
+
+/** Waits where the reader is slow, so that a long list is not held in memory. */
+async function print(lines: string[], { stdout }: ProgramIo): Promise<void> {
+  if (lines.length > 0 && !stdout.write(`${lines.join('\n')}\n`)) await once(stdout, 'drain');
 }
 
 // --- what is printed ------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ export interface ProgramIo {
   /** The file descriptor of the log. */
   logDescriptor: number;
   env: Record<string, string | undefined>;
-  pid: number;
   /** null where the system has none. */
   userId: number | null;
   /** From now on, the first signal to stop is answered by the program; a second one ends the process at once. */

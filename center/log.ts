@@ -3,6 +3,7 @@ import { isNativeError } from 'node:util/types';
 import { pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 import { safeLine, safeText } from '../shared/text.ts';
+import { openSink } from './log-sink.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -17,8 +18,8 @@ export interface Logger {
 }
 
 export interface OpenLog extends Logger {
-  /** Writes out what is still held; before the process ends. */
-  flush(): void;
+  /** Resolves when what is held is written, or soon: for the end of a process. */
+  flush(): Promise<void>;
 }
 
 export interface LogOptions {
@@ -26,18 +27,17 @@ export interface LogOptions {
   /** Readable lines instead of JSON. */
   pretty: boolean;
   color?: boolean;
-  /** A file descriptor, or what takes the lines. */
+  /** What takes the lines, or a file descriptor, which should not block: process.stderr in use sees to that for 2. */
   destination: number | { write(line: string): void };
 }
 
-/** A reader that has stopped reading costs lines, not memory. */
-const maxWaitingBytes = 1_048_576;
 /** A field nests no deeper than this. */
 const maxDepth = 4;
 const maxItems = 64;
 /** Longer strings are cut: a log line is no place for content. */
 const maxFieldLength = 4096;
-const flushRetries = 20;
+/** What the end of a process waits for its log. */
+const flushTimeoutMs = 1000;
 
 // By part of the name, so that oldPassword, token_expires… and nextToken are caught as well.
 const secretName =
@@ -78,13 +78,15 @@ function cleanError(error: Error, depth: number): LogFields {
 
 /** Opens the log. Lines are written without blocking; where nobody reads them, the newest are dropped. */
 export function openLog(options: LogOptions): OpenLog {
-  const { write, flush } =
-    typeof options.destination === 'number' ? openDescriptor(options.destination) : unbuffered(options.destination);
   const readable = pretty.prettyFactory({
     colorize: options.color ?? false,
     translateTime: 'SYS:HH:MM:ss',
     ignore: 'pid,hostname',
   });
+  const shape = (line: string) => (options.pretty ? (readable(line) ?? '') : line);
+  const { destination } = options;
+  const sink = typeof destination === 'number' ? openSink(destination, (count) => shape(droppedLine(count))) : null;
+  const write = sink ? sink.write : (line: string) => (destination as { write(line: string): void }).write(line);
   const log = pino(
     {
       level: options.level,
@@ -97,45 +99,18 @@ export function openLog(options: LogOptions): OpenLog {
         log: (fields) => cleanFields(fields, 0),
       },
     },
-    { write: (line: string) => write(options.pretty ? (readable(line) ?? '') : line) },
+    { write: (line: string) => write(shape(line)) },
   );
   return {
     debug: (fields, message) => log.debug(fields, safeLine(message)),
     info: (fields, message) => log.info(fields, safeLine(message)),
     warn: (fields, message) => log.warn(fields, safeLine(message)),
     error: (fields, message) => log.error(fields, safeLine(message)),
-    flush,
+    flush: async () => sink?.flush(flushTimeoutMs),
   };
 }
 
-interface Sink {
-  write(line: string): void;
-  flush(): void;
-}
-
-function unbuffered(destination: { write(line: string): void }): Sink {
-  return { write: (line) => destination.write(line), flush: () => {} };
-}
-
-function openDescriptor(descriptor: number): Sink {
-  // A full pipe is tried again for as long as the process runs, but never holds up its end.
-  let retriesLeft = Number.POSITIVE_INFINITY;
-  const stream = pino.destination({
-    dest: descriptor,
-    sync: false,
-    maxLength: maxWaitingBytes,
-    retryEAGAIN: () => retriesLeft-- > 0,
-  });
-  return {
-    write: (line) => stream.write(line),
-    flush: () => {
-      retriesLeft = flushRetries;
-      try {
-        stream.flushSync();
-      } catch {
-        // Nobody reads the log: there is nowhere to say so.
-      }
-      retriesLeft = Number.POSITIVE_INFINITY;
-    },
-  };
+function droppedLine(count: number): string {
+  const msg = `${count} lines are missing here: nobody read the log`;
+  return `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), dropped: count, msg })}\n`;
 }

@@ -1,6 +1,5 @@
 // The center's program, where it meets its process: arguments, streams, signals and the exit code.
 import process from 'node:process';
-import type { ProgramIo } from './io.ts';
 import { runProgram } from './program.ts';
 
 const stderrDescriptor = 2;
@@ -12,21 +11,33 @@ export async function main(): Promise<void> {
   // What nobody foresaw leaves the center in a state that nobody knows: it ends, and starts anew from what is on disk.
   process.on('unhandledRejection', (reason) => die('unhandledRejection', reason));
   process.on('uncaughtException', (error) => die('uncaughtException', error));
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', onOutputError);
-  process.exit(await runProgram(process.argv.slice(2), processIo()));
-}
-
-function processIo(): ProgramIo {
-  return {
+  let runs: 'a command' | 'the center' = 'a command';
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') die('output', error);
+      // Whoever read a command's output has what they wanted (`center user list | head`); a center goes on.
+      if (runs === 'a command') process.exit(0);
+    });
+  }
+  const exitCode = await runProgram(process.argv.slice(2), {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
     logDescriptor: stderrDescriptor,
     env: process.env,
-    pid: process.pid,
     userId: process.getuid?.() ?? null,
-    stopAsked,
-  };
+    stopAsked: () => {
+      runs = 'the center';
+      return stopAsked();
+    },
+  });
+  // A pipe takes what its reader has room for, and exiting throws the rest away.
+  await Promise.all([process.stdout, process.stderr].map(drained));
+  process.exit(exitCode);
+}
+
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
 }
 
 function stopAsked(): Promise<NodeJS.Signals> {
@@ -39,11 +50,6 @@ function stopAsked(): Promise<NodeJS.Signals> {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   return promise;
-}
-
-/** Whoever read our output has left (`center user list | head`): no reason to complain, and none to stop a center. */
-function onOutputError(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') die('output', error);
 }
 
 function die(what: string, reason: unknown): never {

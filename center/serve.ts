@@ -45,7 +45,7 @@ export async function serve(options: ServeOptions, io: ProgramIo): Promise<numbe
   try {
     return await run(options, log, stopAsked, io);
   } finally {
-    log.flush();
+    await log.flush();
   }
 }
 

@@ -165,9 +165,10 @@ export class Session {
     this.#state = { kind: 'leaving' };
     if (before.kind === 'reconnecting') before.reconnection.stop();
     else {
-      this.#detach();
+      // Receipts that come before the answer still count.
       const done = before.connection.request({ logout: { keepToken } }).catch(() => undefined);
       await within(logoutTimeoutMs, done);
+      this.#detach();
       before.connection.close(new ParleyError('logged_out', 'Logged out.'));
     }
     if (!keepToken) this.#files.removeToken();

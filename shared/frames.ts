@@ -17,7 +17,10 @@ export class FrameDecoder {
   /** The unfinished frame, allocated when its length is known. */
   #partial: Buffer | null = null;
   #filled = 0;
-  #stopped = false;
+  /** running ⇄ held; either → stopped. */
+  #state: 'running' | 'held' | 'stopped' = 'running';
+  /** What came while held. */
+  #rest = Buffer.alloc(0);
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
@@ -26,6 +29,7 @@ export class FrameDecoder {
   /** Hands each whole frame in the chunk to the sink. Throws frame_too_long as soon as a length says so. */
   push(chunk: Buffer, sink: FrameSink): void {
     let at = 0;
+    if (this.#state !== 'running') return this.#keep(chunk, at);
     if (this.#header.length > 0) {
       const missing = lengthBytes - this.#header.length;
       this.#header = Buffer.concat([this.#header, chunk.subarray(0, missing)]);
@@ -44,7 +48,7 @@ export class FrameDecoder {
       this.#partial = null;
       sink(frame, 0, frame.length);
     }
-    while (!this.#stopped && chunk.length - at >= lengthBytes) {
+    while (this.#state === 'running' && chunk.length - at >= lengthBytes) {
       const length = chunk.readUInt32BE(at);
       if (length > this.maxBytes) this.#refuse(length);
       const start = at + lengthBytes;
@@ -56,14 +60,34 @@ export class FrameDecoder {
       at = start + length;
       sink(chunk, start, at);
     }
-    if (!this.#stopped && at < chunk.length) this.#header = Buffer.from(chunk.subarray(at));
+    if (this.#state !== 'running') this.#keep(chunk, at);
+    else if (at < chunk.length) this.#header = Buffer.from(chunk.subarray(at));
+  }
+
+  /** No frame is handed over until release: for a reader that has enough to do, also from within the sink. */
+  hold(): void {
+    if (this.#state === 'running') this.#state = 'held';
+  }
+
+  /** Goes on where hold stopped it. Throws as push does. */
+  release(sink: FrameSink): void {
+    if (this.#state !== 'held') return;
+    this.#state = 'running';
+    const rest = this.#rest;
+    this.#rest = Buffer.alloc(0);
+    this.push(rest, sink);
   }
 
   /** Drops what was read and ignores what comes: for a connection that is over. */
   stop(): void {
-    this.#stopped = true;
+    this.#state = 'stopped';
     this.#partial = null;
-    this.#header = this.#header.subarray(0, 0);
+    this.#header = Buffer.alloc(0);
+    this.#rest = Buffer.alloc(0);
+  }
+
+  #keep(chunk: Buffer, from: number): void {
+    if (this.#state === 'held' && from < chunk.length) this.#rest = Buffer.concat([this.#rest, chunk.subarray(from)]);
   }
 
   #begin(length: number): void {

@@ -94,13 +94,13 @@ export function readMessage(bytes: Buffer, start: number, end: number, view: Mes
   cursor.at = start + 1;
   if (readVarint(bytes, end, cursor) !== end - cursor.at) return false;
   let at = cursor.at;
-  if (end - at < 12 || bytes[at] !== tagFixed1 || bytes[at + 9] !== tagNumber) return false;
+  if (end - at < 11 || bytes[at] !== tagFixed1 || bytes[at + 9] !== tagNumber) return false;
   view.toLow = bytes[at + 1]! + bytes[at + 2]! * 0x100 + bytes[at + 3]! * 0x10000 + bytes[at + 4]! * 0x1000000;
   view.toHigh = bytes[at + 5]! + bytes[at + 6]! * 0x100 + bytes[at + 7]! * 0x10000 + bytes[at + 8]! * 0x1000000;
   view.tailStart = at + 9;
   cursor.at = at + 10;
   view.number = readVarint(bytes, end, cursor);
-  if (view.number < 0) return false;
+  if (view.number < 1 || (view.toLow | view.toHigh) === 0) return false;
   if (bytes[cursor.at] === tagSentAt) {
     cursor.at++;
     if (readVarint(bytes, end, cursor) < 0) return false;
