@@ -5,13 +5,13 @@ import { ParleyError } from '../shared/errors.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine } from '../shared/text.ts';
-import type { PeerApi, PeerOptions, SendOptions } from './api.ts';
-import type { HistoryLine, IncomingMessage, OutgoingMessage, PeerEvent, Person } from './events.ts';
+import type { PeerApi, PeerOptions, PrivateOptions, SendOptions } from './api.ts';
+import type { Consent, HistoryLine, IncomingMessage, LinkInfo, OutgoingMessage, PeerEvent, Person } from './events.ts';
 import { Feed } from './feed.ts';
 import { pickMessage } from './feed-reader.ts';
 import { type CenterAddress, enter, type Way } from './login.ts';
 import { Session } from './session.ts';
-import { type Listener, listen } from './socket.ts';
+import { type Listener, listen, reachableAddresses } from './socket.ts';
 
 /** Where the center told no limit. */
 const defaultMaxBodyBytes = 16 * 1024;
@@ -122,12 +122,84 @@ export class Peer implements PeerApi {
     await this.#session.request({ block: { name, on: false } });
   }
 
+  // --- private links --------------------------------------------------------------------------------
+
+  async getAddress(name: string): Promise<void> {
+    checkName(name);
+    await this.#session.request({ getAddress: { name } });
+  }
+
+  async allow(name: string, options: { forMs?: number; once?: boolean } = {}): Promise<void> {
+    checkName(name);
+    const { forMs = 0, once = false } = options;
+    await this.#session.request({ allow: { name, forMs, once } });
+  }
+
+  async deny(name: string): Promise<void> {
+    checkName(name);
+    await this.#session.request({ deny: { name } });
+  }
+
+  async revoke(name: string): Promise<void> {
+    checkName(name);
+    const session = this.#session;
+    // Here at once, whatever the center says and whether it is there.
+    session.links.end(name, 'revoked');
+    await session.request({ revoke: { name } });
+  }
+
+  async *consents(): AsyncIterableIterator<Consent> {
+    let after = '';
+    do {
+      const { consentPage } = await this.#session.request({ consents: { after } });
+      for (const { name, given, untilMs, once } of consentPage?.consents ?? []) {
+        yield { name: safeLine(name ?? ''), given: given ?? false, untilMs: untilMs ?? 0, once: once ?? false };
+      }
+      after = consentPage?.next ?? '';
+    } while (after !== '');
+  }
+
+  async private(to: string, text: string, options: PrivateOptions = {}): Promise<OutgoingMessage> {
+    const session = this.#session;
+    checkName(to);
+    this.#checkText(session, text);
+    return session.links.send(to, text, options.until ?? 'stored', options.signal);
+  }
+
+  links(): LinkInfo[] {
+    return this.#session.links.links();
+  }
+
+  why(name: string): string[] {
+    return this.#session.links.why(name);
+  }
+
+  verify(name: string): void {
+    this.#session.links.verify(name);
+  }
+
+  confirmVerified(name: string): void {
+    this.#session.links.confirm(name);
+  }
+
+  trust(name: string): void {
+    this.#session.links.trust(name);
+  }
+
+  untrust(name: string): void {
+    this.#session.links.untrust(name);
+  }
+
+  // --- outbox and history -----------------------------------------------------------------------------
+
   outbox(): OutgoingMessage[] {
-    return this.#session.outgoing.outbox();
+    const { outgoing, links } = this.#session;
+    return [...outgoing.outbox(), ...links.outbox()].sort((a, b) => a.id - b.id);
   }
 
   async cancel(id: number): Promise<OutgoingMessage> {
-    return this.#session.outbox.cancel(id);
+    const { outbox, links } = this.#session;
+    return links.cancel(id) ?? outbox.cancel(id);
   }
 
   history(query: { with?: string; limit?: number; before?: number } = {}): HistoryLine[] {
@@ -197,7 +269,13 @@ export class Peer implements PeerApi {
 
   async #beginSession(way: Way, signal: AbortSignal): Promise<Session> {
     const { listen: own, history = true, hold = false } = this.#options;
-    if (own) this.#listener = await listen(own.host, own.port);
+    if (own) {
+      this.#listener = await listen(own.host, own.port, (socket) => {
+        // Before somebody is logged in there is nobody to be reached.
+        if (this.#state.kind === 'session') void this.#state.session.links.accept(socket);
+        else socket.destroy();
+      });
+    }
     const onPinned = (fingerprint: string) => this.#feed.emit({ type: 'pinned', fingerprint });
     const entered = await enter(this.#address, way, onPinned, signal);
     const options = {
@@ -206,6 +284,7 @@ export class Peer implements PeerApi {
       isHistoryKept: history,
       hold,
       listenPort: this.port,
+      localAddresses: () => (own ? reachableAddresses(own.host) : []),
       onEnd: () => this.#ended(),
     };
     return Session.begin(entered, options, signal);

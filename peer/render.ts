@@ -125,6 +125,19 @@ export function renderEvent(event: PeerEvent): Line[] {
       return [line('Connected again.', 'status')];
     case 'ended':
       return renderEnded(event);
+    case 'address_request': {
+      const from = safeLine(event.from);
+      return [line(`Request: ${from} wants your address. [allow ${from}] to accept.`, 'warning')];
+    }
+    case 'introduced':
+      return [line(`You can now privately message ${safeLine(event.name)}`, 'status')];
+    case 'link':
+      return [];
+    case 'verify': {
+      const name = safeLine(event.name);
+      const digits = `${event.digits.slice(0, 3)} ${event.digits.slice(3)}`;
+      return [line(`Compare with ${name}, by voice: ${digits}. If both see the same: verify ${name} yes`, 'warning')];
+    }
     case 'notice':
       return [line(body(event.text), 'warning')];
   }

@@ -12,6 +12,7 @@ import type { Feed } from './feed.ts';
 import { takeFrame } from './frames-in.ts';
 import { Inbox, windowMessages } from './inbox.ts';
 import { Incoming } from './incoming.ts';
+import { Links } from './links/links.ts';
 import { type CenterAddress, type Entered, resume } from './login.ts';
 import { Outbox } from './outbox.ts';
 import { Outgoing } from './outgoing.ts';
@@ -30,6 +31,8 @@ export interface SessionOptions {
   hold: boolean;
   /** The peer's own port, 0 without one. */
   listenPort: number;
+  /** Where that port may be reached from nearby. */
+  localAddresses(): string[];
   /** Called once, when everything is closed. */
   onEnd(): void;
 }
@@ -47,6 +50,7 @@ export class Session {
   readonly outbox: Outbox;
   readonly incoming: Incoming;
   readonly outgoing: Outgoing;
+  readonly links: Links;
   readonly #options: SessionOptions;
   readonly #entered: Entered;
   readonly #files: AccountFiles;
@@ -100,6 +104,13 @@ export class Session {
     this.outgoing = new Outgoing(this.#store);
     this.incoming = new Incoming(this.#store);
     this.outbox = new Outbox(this.#store, this.outgoing, (event) => this.#emit(event));
+    this.links = new Links({
+      account: entered.account,
+      key: entered.key,
+      store: this.#store,
+      incoming: this.incoming,
+      feed: options.feed,
+    });
     this.#inbox = new Inbox({
       store: this.#store,
       incoming: this.incoming,
@@ -198,6 +209,7 @@ export class Session {
       outbox: this.outgoing.outboxId,
       hold: this.#hold,
       listenPort: this.#options.listenPort,
+      localAddresses: this.#options.localAddresses(),
       windowMessages,
     };
     const outcome = Promise.withResolvers<'attached' | 'outbox_is_old'>();
@@ -227,6 +239,7 @@ export class Session {
     this.#state = { kind: 'online', connection };
     this.#backoff.connected();
     this.#inbox.attach(connection);
+    this.links.attach(connection);
     if (isFirst) {
       this.#emit({ type: 'welcome', name: this.name, account: this.account });
     } else this.#emit({ type: 'reconnected' });
@@ -239,7 +252,12 @@ export class Session {
   #handlerFor(connection: Connection): FrameHandler {
     return {
       onFrame: (frame) =>
-        takeFrame(frame, { inbox: this.#inbox, outbox: this.outbox, tell: (event) => this.#tell(event) }),
+        takeFrame(frame, {
+          inbox: this.#inbox,
+          outbox: this.outbox,
+          links: this.links,
+          tell: (event) => this.#tell(event),
+        }),
       onClose: (reason) => {
         if (this.#state.kind === 'online' && this.#state.connection === connection) this.#lost(reason);
       },
@@ -311,6 +329,7 @@ export class Session {
   // --- the end ----------------------------------------------------------------------------------------
 
   #detach(): void {
+    this.links.detach();
     this.#inbox.detach();
     this.outbox.detach();
   }
@@ -332,6 +351,8 @@ export class Session {
 
   #close(reason: ParleyError, ended: PeerEvent | null = null): void {
     // What was committed is told before the end is.
+    this.#store.commit();
+    this.links.close(reason);
     this.#store.close();
     this.#state = { kind: 'ended' };
     this.#stopWatching();

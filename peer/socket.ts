@@ -1,13 +1,16 @@
 // The peer's sockets: to the center, and its own address. No other file makes any.
 import { type AddressInfo, connect as connectPlain, createServer, type Server, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { networkInterfaces } from 'node:os';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import { ParleyError } from '../shared/errors.ts';
-import { exporterBytes, exporterLabel } from '../shared/identity.ts';
-import { alpnProtocol } from '../shared/version.ts';
+import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
+import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
 import type { Channel } from './hello.ts';
 import { centerAddress } from './known-centers.ts';
 
 export const connectTimeoutMs = 10_000;
+const handshakeTimeoutMs = 5_000;
 /** How often the kernel is to look after a connection that is silent below the heartbeats. */
 const keepAliveMs = 15_000;
 
@@ -37,7 +40,7 @@ export async function dial(options: DialOptions): Promise<Channel> {
         `${options.host} is not a loopback address: without TLS no other is spoken to.`,
       );
     }
-    return { stream: socket, exporter: Buffer.alloc(0), certificateKey: null };
+    return { stream: socket, exporter: Buffer.alloc(0), certificateKey: null, localEnd: endOf(socket) };
   }
   const tls = socket as TLSSocket;
   const certificate = tls.getPeerX509Certificate();
@@ -50,7 +53,12 @@ export async function dial(options: DialOptions): Promise<Channel> {
     exporter: tls.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0)),
     // With a certificate authority the certificate is one for the name, not the identity's own.
     certificateKey: options.ca ? null : certificate.publicKey.export({ type: 'spki', format: 'der' }),
+    localEnd: endOf(socket),
   };
+}
+
+function endOf({ localAddress, localPort }: Socket): Channel['localEnd'] {
+  return localAddress && localPort ? { address: localAddress, port: localPort } : null;
 }
 
 function openPlain({ host, port }: DialOptions): { socket: Socket; ready: string } {
@@ -140,9 +148,12 @@ export interface Listener {
   close(): void;
 }
 
-/** Binds the peer's own address. Nobody is served there: who connects is cut off. Throws in words what to do if it cannot. */
-export async function listen(host: string, port: number): Promise<Listener> {
-  const server = createServer((socket) => socket.destroy());
+/** Binds the peer's own address. Throws in words what to do if it cannot. */
+export async function listen(host: string, port: number, onSocket: (socket: Socket) => void): Promise<Listener> {
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    onSocket(socket);
+  });
   await bound(server, host, port);
   // The address alone must not keep the program running.
   server.unref();
@@ -166,4 +177,97 @@ function bound(server: Server, host: string, port: number): Promise<void> {
     });
     server.listen({ host, port, exclusive: true }, resolve);
   });
+}
+
+// --- links ------------------------------------------------------------------------------------------
+
+/** PEM: the account's key and its self-signed certificate. */
+export interface Credentials {
+  key: string;
+  cert: string;
+}
+
+export interface DialLinkOptions {
+  address: string;
+  port: number;
+  timeoutMs: number;
+  signal: AbortSignal;
+  /** To come from this address and port: for opening a NAT from both sides at one moment. */
+  from?: { address: string; port: number };
+}
+
+/** A TCP connection to another peer; nothing is sent on it yet. Throws disconnected, timeout or cancelled. */
+export async function dialLink(options: DialLinkOptions): Promise<Socket> {
+  const { address, port, timeoutMs, signal, from } = options;
+  if (signal.aborted) throw givenUp();
+  const socket = connectPlain({
+    host: address,
+    port,
+    noDelay: true,
+    ...(from ? { localAddress: from.address, localPort: from.port } : {}),
+  });
+  await established(socket, 'connect', { host: address, port, timeoutMs, signal });
+  return socket;
+}
+
+/** Encrypts a stream to another peer, both showing certificates. Rejects when the handshake fails or takes too long. */
+export function secureLink(
+  stream: Duplex,
+  side: 'client' | 'server',
+  credentials: Credentials,
+): Promise<{ stream: TLSSocket; exporter: Uint8Array; key: string }> {
+  const common = { ...credentials, minVersion: 'TLSv1.3' as const, ecdhCurve: 'X25519', rejectUnauthorized: false };
+  const tls =
+    side === 'client'
+      ? connectTls({ ...common, socket: stream, ALPNProtocols: [linkAlpnProtocol] })
+      : new TLSSocket(stream as Socket, {
+          isServer: true,
+          requestCert: true,
+          rejectUnauthorized: false,
+          secureContext: createSecureContext(common),
+          ALPNProtocols: [linkAlpnProtocol],
+        });
+  // The stream's own errors end it; whoever takes the link hears of that.
+  tls.on('error', () => undefined);
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      clearTimeout(timer);
+      tls.off('error', onError).off('close', onClose);
+    };
+    const fail = (reason: string): void => {
+      settle();
+      tls.destroy();
+      stream.destroy();
+      reject(new ParleyError('disconnected', `The link could not be secured: ${reason}.`));
+    };
+    const onError = (error: Error): void => fail(error.message);
+    const onClose = (): void => fail('it was closed');
+    const timer = setTimeout(() => fail('no answer'), handshakeTimeoutMs);
+    tls.once('error', onError).once('close', onClose);
+    tls.once(side === 'client' ? 'secureConnect' : 'secure', () => {
+      const certificate = tls.getPeerX509Certificate();
+      if (!certificate) return fail('the other side showed no key');
+      settle();
+      const exporter = tls.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
+      resolve({
+        stream: tls,
+        exporter,
+        key: fingerprint(certificate.publicKey.export({ type: 'spki', format: 'der' })),
+      });
+    });
+  });
+}
+
+/** Addresses of this machine where a port bound to this host may be reached from nearby. */
+export function reachableAddresses(host: string): string[] {
+  const own = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    // Link-local ones need the interface's name, which means nothing elsewhere.
+    .filter(({ address }) => !address.toLowerCase().startsWith('fe80:'));
+  const isAll = host === '0.0.0.0' || host === '::';
+  const reached = own.filter(({ address, family }) => {
+    if (isAll) return host === '::' || family === 'IPv4';
+    return host === 'localhost' ? isLoopback(address) : address === host;
+  });
+  return reached.map(({ address }) => address);
 }

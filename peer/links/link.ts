@@ -1,0 +1,211 @@
+// One link with another peer, over any encrypted stream whose other end has proved its key: messages both ways, receipts,
+// pings, and the frames of a verification.
+import type { Duplex } from 'node:stream';
+import { asParleyError, ParleyError } from '../../shared/errors.ts';
+import { decodeLinkFrame, encodeLinkFrame, FrameDecoder } from '../../shared/frames.ts';
+import type { parley } from '../../shared/protocol.js';
+import { software } from '../../shared/version.ts';
+import type { LinkRoute } from '../events.ts';
+
+export const linkVersion = 1;
+const maxFrameBytes = 65_536;
+const outboxIdBytes = 16;
+const helloTimeoutMs = 10_000;
+const pingMs = 10_000;
+const silenceMs = 30_000;
+/** Waiting to be written; above it no more messages are taken for this link. */
+const maxOutputBytes = 1_048_576;
+
+export type Route = LinkRoute;
+
+/** A stream whose TLS handshake is done. */
+export interface LinkChannel {
+  stream: Duplex;
+  /** RFC 9266. */
+  exporter: Uint8Array;
+  /** Fingerprint of the key that the other side has proved. */
+  key: string;
+  /** This side was the TLS client. */
+  isClient: boolean;
+  route: Route;
+  /** Where the other end is, for people. */
+  where: string;
+}
+
+export interface LinkHandler {
+  /** The other's Hello came and was found good. */
+  onOpen(link: Link): void;
+  onMessage(link: Link, message: { number: number; sentAtMs: number; body: string }): void;
+  onStored(link: Link, number: number): void;
+  onVerify(link: Link, frame: { commit: Uint8Array } | { reveal: Uint8Array }): void;
+  /** Called once. */
+  onClose(link: Link, reason: ParleyError): void;
+}
+
+export interface LinkOptions {
+  channel: LinkChannel;
+  /** The introduction shown to the other side. */
+  token: string;
+  /** Names the numbers of the messages sent here. */
+  outbox: Uint8Array;
+  /** Throws where the other side's introduction is not good for this channel. */
+  admit(token: string): void;
+  handler: LinkHandler;
+}
+
+type State = 'greeting' | 'open' | 'closed';
+
+export class Link {
+  readonly channel: LinkChannel;
+  readonly openedAtMs = Date.now();
+  /** Of the other side, once it is open. */
+  otherOutbox: Buffer = Buffer.alloc(0);
+  /** Round-trip time of the last ping; null before there was one. */
+  roundTripMs: number | null = null;
+  #state: State = 'greeting';
+  readonly #options: LinkOptions;
+  readonly #decoder = new FrameDecoder(maxFrameBytes);
+  #output: Buffer[] = [];
+  #heardAtMs = performance.now();
+  #pinged = { id: 0, atMs: 0 };
+  readonly #timer: NodeJS.Timeout;
+  readonly #helloTimer: NodeJS.Timeout;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.channel = options.channel;
+    const { stream } = options.channel;
+    stream.on('data', (bytes: Buffer) => this.#receive(bytes));
+    stream.on('error', (error) => this.close(lost(error.message)));
+    stream.on('close', () => this.close(lost('the connection was closed')));
+    stream.on('end', () => this.close(lost('the other side closed the connection')));
+    this.#helloTimer = setTimeout(() => this.close(lost('the other side said nothing')), helloTimeoutMs);
+    this.#timer = setInterval(() => this.#beat(), pingMs / 2);
+    this.#timer.unref();
+    this.#send({ hello: { version: linkVersion, software, token: options.token, outbox: options.outbox } });
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** False while too much waits to be written. */
+  get hasRoom(): boolean {
+    return this.#state === 'open' && this.channel.stream.writableLength < maxOutputBytes;
+  }
+
+  /** Calls once when there is room again. */
+  onceRoom(call: () => void): void {
+    this.channel.stream.once('drain', call);
+  }
+
+  message(number: number, sentAtMs: number, body: string): void {
+    this.#send({ message: { number, sentAtMs, body } });
+  }
+
+  stored(number: number): void {
+    this.#send({ stored: { number } });
+  }
+
+  commit(hash: Uint8Array): void {
+    this.#send({ verifyCommit: { hash } });
+  }
+
+  reveal(nonce: Uint8Array): void {
+    this.#send({ verifyReveal: { nonce } });
+  }
+
+  /** Measures the round-trip time; roundTripMs is set when the answer comes. */
+  ping(): void {
+    this.#pinged = { id: this.#pinged.id + 1, atMs: performance.now() };
+    this.#send({ ping: { id: this.#pinged.id } });
+  }
+
+  /** Ends the link; the other side is told why. */
+  close(reason: ParleyError): void {
+    if (this.#state === 'closed') return;
+    const { stream } = this.channel;
+    if (!stream.destroyed && stream.writable) {
+      this.#send({ close: { code: reason.code, text: reason.message } });
+      this.#flush();
+      stream.end();
+    }
+    this.#state = 'closed';
+    this.#decoder.stop();
+    clearInterval(this.#timer);
+    clearTimeout(this.#helloTimer);
+    setTimeout(() => stream.destroy(), 1000).unref();
+    this.#options.handler.onClose(this, reason);
+  }
+
+  #send(frame: parley.LinkFrame.$Properties): void {
+    if (this.#state === 'closed') return;
+    if (this.#output.length === 0) queueMicrotask(() => this.#flush());
+    this.#output.push(encodeLinkFrame(frame));
+  }
+
+  #flush(): void {
+    const output = this.#output;
+    this.#output = [];
+    const { stream } = this.channel;
+    if (output.length === 0 || stream.destroyed || !stream.writable) return;
+    stream.write(output.length === 1 ? output[0] : Buffer.concat(output));
+  }
+
+  #beat(): void {
+    const now = performance.now();
+    if (now - this.#heardAtMs > silenceMs) this.close(lost('nothing was heard for 30 s'));
+    else if (now - this.#pinged.atMs >= pingMs) this.ping();
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#state === 'closed') return;
+    this.#heardAtMs = performance.now();
+    try {
+      this.#decoder.push(bytes, (frame, start, end) => this.#take(decodeLinkFrame(frame, start, end)));
+    } catch (error) {
+      this.close(asParleyError(error));
+    }
+  }
+
+  #take(frame: parley.LinkFrame): void {
+    if (this.#state === 'closed') return;
+    if (this.#state === 'greeting') return this.#greeted(frame);
+    const { handler } = this.#options;
+    if (frame.message) {
+      const { number, sentAtMs, body } = frame.message;
+      handler.onMessage(this, { number: number ?? 0, sentAtMs: sentAtMs ?? 0, body: body ?? '' });
+    } else if (frame.stored) handler.onStored(this, frame.stored.number ?? 0);
+    else if (frame.ping) this.#send({ pong: { id: frame.ping.id ?? 0 } });
+    else if (frame.pong) this.#ponged(frame.pong.id ?? 0);
+    else if (frame.verifyCommit) handler.onVerify(this, { commit: frame.verifyCommit.hash ?? new Uint8Array() });
+    else if (frame.verifyReveal) handler.onVerify(this, { reveal: frame.verifyReveal.nonce ?? new Uint8Array() });
+    else if (frame.close) this.close(lost(`the other side ended it (${frame.close.code})`));
+  }
+
+  #greeted({ hello, close }: parley.LinkFrame): void {
+    if (close) throw lost(`the other side refused it (${close.code})`);
+    if (!hello) throw new ParleyError('bad_frame', 'The first frame of a link must be Hello.');
+    if ((hello.version ?? 0) < linkVersion)
+      throw new ParleyError('version', 'The other side speaks no version of links.');
+    if (hello.outbox?.length !== outboxIdBytes) throw new ParleyError('bad_frame', 'Hello names no outbox.');
+    this.#options.admit(hello.token ?? '');
+    this.otherOutbox = Buffer.from(hello.outbox);
+    this.#state = 'open';
+    clearTimeout(this.#helloTimer);
+    this.#options.handler.onOpen(this);
+    this.ping();
+  }
+
+  #ponged(id: number): void {
+    if (id === this.#pinged.id) this.roundTripMs = performance.now() - this.#pinged.atMs;
+  }
+}
+
+function lost(text: string): ParleyError {
+  return new ParleyError('disconnected', `The link was lost: ${text}.`);
+}
