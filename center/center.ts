@@ -145,10 +145,18 @@ export class Center {
     try {
       const deliver = this.adminServices().deliverNotices;
       const count = await expireMail({ store, mail, deliver }, clock.now() - afterMs);
-      if (count > 0) log.info({ count }, 'mail expired; its senders are told');
+      if (count === 0) return;
+      await mail.recount();
+      log.info({ count }, 'mail expired; its senders are told');
     } catch (error) {
       if (!this.#stopping) log.error({ err: error }, 'mail that is too old could not be taken away');
     }
+  }
+
+  /** What is in memory now: open connections, accounts online, mailboxes and outboxes. */
+  get counts(): { connections: number; online: number; mailboxes: number; outboxes: number } {
+    const { sessions, presence, mail } = this.#services;
+    return { connections: sessions.count, online: presence.count, ...mail.counts };
   }
 
   /** What the operator's commands work on. */
@@ -174,7 +182,8 @@ export class Center {
         pid: process.pid,
         online: (account) => presence.isOnline(account),
         endSessions: (account, code, text) => this.endSessions(account, code, text),
-        accountChanged: () => undefined,
+        // Its mail may have been discarded.
+        accountChanged: () => void mail.recount().catch(() => undefined),
         closeMailbox: (account) => mail.closeMailbox(account),
       },
     };
@@ -212,27 +221,30 @@ export class Center {
   }
 }
 
-async function openServices(
-  options: CenterOptions,
+/** Exported for what drives sessions over streams of its own. */
+export async function openServices(
+  options: Omit<CenterOptions, 'host' | 'port'>,
   identity: CenterIdentity,
   store: Store,
-  log: Logger,
+  log: Logger = silent,
 ): Promise<Services> {
   const limits = centerLimits(options.limits);
   const clock = new Clock(await store.time());
   const wheel = new Wheel();
   const turn = new Turn();
   const pool = new ChunkPool();
-  const outputs = new Outputs(pool, turn);
+  const outputs = new Outputs(pool, turn, 2 * limits.maxOutputBytes);
   const presence = new Presence({
     wheel,
     limits,
     onOffline: (account) => void store.setOffline([account]).catch(() => undefined),
     contacts: (account) => store.contacts(account, maxContacts),
-    blocks: (account) => store.blocks(account),
   });
   await store.reopenClosing();
-  for (const { id, name } of await store.onlineAccounts()) presence.restore(id, name);
+  const restored = (await store.onlineAccounts()).map(async ({ id, name }) => {
+    presence.restore(id, name, new Set(await store.blocks(id)));
+  });
+  await Promise.all(restored);
   const mail = new Mail({
     store,
     limits,

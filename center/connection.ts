@@ -11,11 +11,14 @@ const lingerMs = 2000;
 /** The connections with something to write in this turn. */
 export class Outputs {
   readonly pool: ChunkPool;
+  /** More than this waits for one connection: it is closed. */
+  readonly maxBytes: number;
   readonly #turn: Turn;
   #dirty: Connection[] = [];
 
-  constructor(pool: ChunkPool, turn: Turn) {
+  constructor(pool: ChunkPool, turn: Turn, maxBytes: number) {
     this.pool = pool;
+    this.maxBytes = maxBytes;
     this.#turn = turn;
   }
 
@@ -42,6 +45,9 @@ export class Connection {
   /** Given to the stream, not yet written. */
   readonly #writing: Chunk[] = [];
   #writingBytes = 0;
+  /** Writes done, and how many those were when isStuck was asked. */
+  #writes = 0;
+  #writesSeen = 0;
   #dirty = false;
   #state: 'open' | 'ending' | 'closed' = 'open';
 
@@ -79,8 +85,17 @@ export class Connection {
     return this.#writingBytes + this.#full.length * chunkBytes + (this.#chunk?.used ?? 0);
   }
 
+  /** So much waits to be written, and none of it was since this was asked last. */
+  isStuck(bytes: number): boolean {
+    const stuck = this.outputBytes > bytes && this.#writes === this.#writesSeen;
+    this.#writesSeen = this.#writes;
+    return stuck;
+  }
+
   flush(): void {
     this.#dirty = false;
+    // What was given to the stream in this turn it has had no time to write.
+    if (this.#writingBytes > this.#outputs.maxBytes) return this.destroy();
     const chunk = this.#chunk;
     this.#chunk = null;
     if (this.#full.length === 0) {
@@ -95,7 +110,7 @@ export class Connection {
   }
 
   #write(chunk: Chunk): void {
-    if (chunk.used === 0 || this.#state === 'closed') {
+    if (chunk.used === 0 || this.#state !== 'open') {
       this.#outputs.pool.release(chunk);
       return;
     }
@@ -108,6 +123,7 @@ export class Connection {
   readonly #written = (): void => {
     const chunk = this.#writing.shift();
     if (!chunk) return;
+    this.#writes++;
     this.#writingBytes -= chunk.used;
     this.#outputs.pool.release(chunk);
   };

@@ -9,6 +9,7 @@ Examples:
   center localhost 0 --data /tmp/try         a free port, and data of its own
   peer localhost 6066                        then, in another terminal, the first user
 
+Each command tells more of itself: center user --help, center user import --help and so on.
 Times are written as 90s, 15m, 1h, 30d; sizes as 64K, 256M, 10G.
 
 Files (under --data, for its owner alone):

@@ -1,4 +1,5 @@
-// What the center's program has of its process: given by main.ts, replaced by nothing in the tests, which run it.
+// What the center's program has of its process, which main.ts gives it.
+import type { LogOptions } from './log.ts';
 
 export type Output = NodeJS.WritableStream & { isTTY?: boolean };
 
@@ -6,8 +7,8 @@ export interface ProgramIo {
   stdin: NodeJS.ReadableStream & AsyncIterable<Uint8Array> & { isTTY?: boolean; setRawMode?(raw: boolean): unknown };
   stdout: Output;
   stderr: Output;
-  /** The file descriptor of the log. */
-  logDescriptor: number;
+  /** Where the log goes. */
+  log: LogOptions['destination'];
   env: Record<string, string | undefined>;
   /** null where the system has none. */
   userId: number | null;

@@ -36,7 +36,13 @@ export function isLoopback(address: string): boolean {
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const context =
     options.tls && tls.createSecureContext({ ...options.tls, minVersion: 'TLSv1.3', ecdhCurve: 'X25519' });
-  const server = net.createServer({ noDelay: true }, (socket) => accept(socket, options, context));
+  let isOpen = true;
+  const onConnection: ListenerOptions['onConnection'] = (stream, origin) => {
+    // A handshake may end after the listener did.
+    if (isOpen) options.onConnection(stream, origin);
+    else stream.destroy();
+  };
+  const server = net.createServer({ noDelay: true }, (socket) => accept(socket, { ...options, onConnection }, context));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: options.host, port: options.port, backlog }, () => {
@@ -47,7 +53,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   // Running out of file descriptors refuses one connection; it does not end the center.
   server.on('error', () => undefined);
   const { address, port } = server.address() as net.AddressInfo;
-  return { host: address, port, close: () => server.close() };
+  const close = (): void => {
+    isOpen = false;
+    server.close();
+  };
+  return { host: address, port, close };
 }
 
 function accept(socket: net.Socket, options: ListenerOptions, context: tls.SecureContext | null): void {

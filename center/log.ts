@@ -82,6 +82,7 @@ export function openLog(options: LogOptions): OpenLog {
     colorize: options.color ?? false,
     translateTime: 'SYS:HH:MM:ss',
     ignore: 'pid,hostname',
+    singleLine: true,
   });
   const shape = (line: string) => (options.pretty ? (readable(line) ?? '') : line);
   const { destination } = options;

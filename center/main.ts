@@ -23,7 +23,7 @@ export async function main(): Promise<void> {
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
-    logDescriptor: stderrDescriptor,
+    log: stderrDescriptor,
     env: process.env,
     userId: process.getuid?.() ?? null,
     stopAsked: () => {

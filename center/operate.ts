@@ -16,7 +16,7 @@ import { openSqliteStore } from './store/sqlite.ts';
 import { storeNotices } from './undeliverable.ts';
 
 /** A center that starts or stops holds the directory and does not answer. */
-const patienceMs = 5_000;
+const defaultPatienceMs = 5_000;
 const pollMs = 100;
 /** bcrypt runs on the thread pool, which has four threads unless told otherwise. */
 const maxHashesAtOnce = 4;
@@ -28,6 +28,7 @@ export interface OpenOptions {
   /** Used where no center runs. */
   bcryptCost?: number;
   userId: number | null;
+  patienceMs?: number;
 }
 
 export interface OpenAdmin {
@@ -41,7 +42,7 @@ export interface OpenAdmin {
 
 /** Rejects with AdminError, or with what the store says of a database that it cannot open. */
 export async function openAdmin(options: OpenOptions): Promise<OpenAdmin> {
-  const { dataDir } = options;
+  const { dataDir, patienceMs = defaultPatienceMs } = options;
   if (!existsSync(dataDir)) {
     if (!options.create)
       throw new AdminError(`There is no center in ${dataDir}. Say where its data is with --data DIR.`);

@@ -21,8 +21,8 @@ export interface Person extends Timeout {
   /** null while its connection is lost and may come back. */
   listener: Listener | null;
   blocks: ReadonlySet<number>;
-  /** Whom it has written to or heard from; only filled above presenceEveryone. */
-  readonly contacts: Set<number>;
+  /** Whom it has written to or heard from; read only above presenceEveryone. */
+  contacts: Set<number> | null;
   /** What the others were told last. */
   announced: boolean;
   online: boolean;
@@ -39,7 +39,6 @@ export interface PresenceOptions {
   /** Somebody went offline: to be remembered over a restart. */
   onOffline(account: number): void;
   contacts(account: number): Promise<number[]>;
-  blocks(account: number): Promise<number[]>;
 }
 
 export class Presence {
@@ -65,13 +64,13 @@ export class Presence {
     return this.#people.values();
   }
 
-  listener(account: number): Listener | null {
-    return this.#people.get(account)?.listener ?? null;
+  person(account: number): Person | undefined {
+    return this.#people.get(account);
   }
 
   /** Somebody who was online when the center stopped: offline only if they do not come back in time. */
-  restore(account: number, name: string): void {
-    const person = this.#person(account, name, new Set());
+  restore(account: number, name: string, blocks: ReadonlySet<number>): void {
+    const person = this.#person(account, name, blocks);
     person.announced = true;
     this.#options.wheel.schedule(person, this.#options.limits.startGraceMs);
   }
@@ -84,14 +83,6 @@ export class Presence {
     person.listener = listener;
     person.blocks = blocks;
     this.#change(person);
-    if (this.#people.size > this.#options.limits.presenceEveryone && person.contacts.size === 0) {
-      this.#options.contacts(account).then(
-        (contacts) => {
-          for (const contact of contacts) person.contacts.add(contact);
-        },
-        () => undefined,
-      );
-    }
   }
 
   /** A session ended: at once by logout, else after a while in which it may resume. */
@@ -110,9 +101,8 @@ export class Presence {
   }
 
   addContact(one: number, other: number): void {
-    if (this.#people.size <= this.#options.limits.presenceEveryone) return;
-    this.#people.get(one)?.contacts.add(other);
-    this.#people.get(other)?.contacts.add(one);
+    this.#people.get(one)?.contacts?.add(other);
+    this.#people.get(other)?.contacts?.add(one);
   }
 
   #person(account: number, name: string, blocks: ReadonlySet<number>): Person {
@@ -121,11 +111,11 @@ export class Presence {
       name,
       listener: null,
       blocks,
-      contacts: new Set(),
+      contacts: null,
       announced: false,
       online: true,
       dueTick: 0,
-      expire: () => void this.#expire(person),
+      expire: () => this.#depart(person),
     };
     // Gone and back within one bundle: the others need not know.
     for (const changed of this.#changed) {
@@ -135,14 +125,6 @@ export class Presence {
     }
     this.#people.set(account, person);
     return person;
-  }
-
-  async #expire(person: Person): Promise<void> {
-    // Restored from before a restart: its blocks were never read, and its going is not for those.
-    if (person.blocks.size === 0) {
-      person.blocks = new Set(await this.#options.blocks(person.account).catch(() => []));
-    }
-    if (!person.listener && this.#people.get(person.account) === person) this.#depart(person);
   }
 
   #depart(person: Person): void {
@@ -172,8 +154,19 @@ export class Presence {
     }
     this.#changed.clear();
     if (changes.length === 0) return;
-    if (this.#people.size > this.#options.limits.presenceEveryone) this.#tellContacts(changes);
-    else this.#tellEverybody(changes);
+    if (this.#people.size <= this.#options.limits.presenceEveryone) return this.#tellEverybody(changes);
+    const unread = changes.filter(({ person }) => !person.contacts);
+    this.#tellContacts(changes.filter(({ person }) => person.contacts));
+    if (unread.length > 0)
+      void Promise.all(unread.map((change) => this.#readContacts(change.person))).then(() =>
+        this.#tellContacts(unread),
+      );
+  }
+
+  /** Whoever came while everybody heard of everybody has contacts that nobody asked for until now. */
+  async #readContacts(person: Person): Promise<void> {
+    const contacts = await this.#options.contacts(person.account).catch(() => []);
+    person.contacts ??= new Set(contacts);
   }
 
   #tellEverybody(changes: Change[]): void {
@@ -192,7 +185,7 @@ export class Presence {
   #tellContacts(changes: Change[]): void {
     const heard = new Map<Listener, Change[]>();
     for (const change of changes) {
-      for (const contact of change.person.contacts) {
+      for (const contact of change.person.contacts ?? []) {
         const listener = this.#people.get(contact)?.listener;
         if (!listener || !visible(change, listener)) continue;
         const list = heard.get(listener);

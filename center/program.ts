@@ -1,7 +1,5 @@
 // The command line of `center`: every command, option and word of help, and which act each stands for.
-import { resolve } from 'node:path';
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { defaultDataDir } from '../shared/directory.ts';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { safeLine } from '../shared/text.ts';
 import { version } from '../shared/version.ts';
 import * as accounts from './accounts-command.ts';
@@ -10,10 +8,12 @@ import { completionHelp, importHelp, passwordHelp, serveHelp, userHelp } from '.
 import { importUsers } from './import-command.ts';
 import type { ProgramIo } from './io.ts';
 import { type CenterLimits, limitTable } from './limits.ts';
+import { isLoopback } from './listener.ts';
 import { type LogLevel, logLevels } from './log.ts';
 import type { PasswordSource } from './new-password.ts';
 import { type OpenAdmin, openAdmin } from './operate.ts';
-import { parseCount, parseSize, parseTime, QuantityError } from './quantities.ts';
+import { between, costOption, dataDirOf, dataOption, given, positive, reading } from './options.ts';
+import { parseCount, parseSize, parseTime } from './quantities.ts';
 import type { RegistrationMode } from './registration.ts';
 import { serve } from './serve.ts';
 
@@ -22,8 +22,6 @@ export type ExitCode = number;
 
 const dayMs = 86_400_000;
 const defaultInviteMs = 7 * dayMs;
-/** What a timer can wait for, and what Hello can tell. */
-const maxLimit = 2 ** 31 - 1;
 
 /** Runs one command line (without the program's name); never rejects for what an operator can mend. */
 export async function runProgram(argv: string[], io: ProgramIo): Promise<ExitCode> {
@@ -58,7 +56,7 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
     .description('A message center: keeps the accounts, relays messages, and holds them for those who are away.')
     .usage('[options] <host> <port>\n       center user|invite|completion …')
     .version(version, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help; also: center user --help')
+    .helpOption('-h, --help', 'print this help')
     .enablePositionalOptions()
     .showHelpAfterError('(center --help tells more)')
     .exitOverride()
@@ -101,6 +99,12 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
       program.error('error: --cert and --key go together');
     }
     if (flags.plain && flags.cert !== undefined) program.error('error: --plain uses no certificate');
+    if (flags.plain && host.toLowerCase() !== 'localhost' && !isLoopback(host)) {
+      program.error(
+        `error: --plain has no encryption, so passwords would cross the network readable, and ${safeLine(host)} is refused.\n` +
+          'Use localhost, 127.0.0.1 or ::1, or leave --plain out.',
+      );
+    }
     const code = await serve(
       {
         host,
@@ -209,10 +213,10 @@ function addUserCommands(program: Command, io: ProgramIo, done: (code: ExitCode)
       'as 1h or 30d (default: until unban)',
       reading((text) => positive(parseTime(text))),
     )
-    .option('--reason <text>', 'shown to the user', '')
+    .option('--reason <text>', 'shown to the user')
     .action(
-      act('existing', ({ admin }, [name], flags: AdminFlags & { for?: number; reason: string }) =>
-        accounts.banUser(name, { forMs: flags.for ?? null, reason: flags.reason }, admin, io),
+      act('existing', ({ admin }, [name], flags: AdminFlags & { for?: number; reason?: string }) =>
+        accounts.banUser(name, { forMs: flags.for ?? null, reason: flags.reason ?? '' }, admin, io),
       ),
     );
   command('unban <name>', 'let the user of an account log in again').action(
@@ -285,51 +289,4 @@ function actor(io: ProgramIo, done: (code: ExitCode) => void) {
         await open.close();
       }
     };
-}
-
-// --- options --------------------------------------------------------------------------------------
-
-function dataOption(io: ProgramIo): Option {
-  return new Option('--data <dir>', `where the center keeps everything (default: ${defaultDataDir('center', io.env)})`);
-}
-
-/** --data may stand after the command or before it; no commander default, since one of the program would win over the command's. */
-function dataDirOf(command: Command, io: ProgramIo): string {
-  for (let at: Command | null = command; at !== null; at = at.parent) {
-    const data: unknown = at.opts().data;
-    if (typeof data === 'string') return resolve(data);
-  }
-  return defaultDataDir('center', io.env);
-}
-
-function costOption(): Option {
-  return new Option('--bcrypt-cost <n>', 'work for each password hash; 12 is right, less is for tests').argParser(
-    reading((text) => parseCount(text, 4, 16)),
-  );
-}
-
-/** A parser for commander, which tells wrong usage from failure by the class of the error. */
-function reading<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      if (error instanceof QuantityError) throw new InvalidArgumentError(error.message);
-      throw error;
-    }
-  };
-}
-
-function positive(value: number): number {
-  if (value <= 0) throw new QuantityError('It must be more than 0.');
-  return value;
-}
-
-function between(value: number, least: number): number {
-  if (value < least || value > maxLimit) throw new QuantityError(`It must be from ${least} to ${maxLimit}.`);
-  return value;
-}
-
-function given<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
-  return (value === undefined ? {} : { [name]: value }) as { [Key in Name]?: Value };
 }

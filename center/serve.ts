@@ -10,7 +10,6 @@ import { Center, type CenterOptions } from './center.ts';
 import { type ControlServer, serveControl } from './control.ts';
 import type { ProgramIo } from './io.ts';
 import type { CenterLimits } from './limits.ts';
-import { isLoopback } from './listener.ts';
 import { type LogLevel, type OpenLog, openLog } from './log.ts';
 import type { RegistrationMode } from './registration.ts';
 
@@ -40,7 +39,7 @@ export async function serve(options: ServeOptions, io: ProgramIo): Promise<numbe
     level: options.logLevel,
     pretty: io.stderr.isTTY ?? false,
     color: Boolean(io.stderr.isTTY) && !io.env.NO_COLOR,
-    destination: io.logDescriptor,
+    destination: io.log,
   });
   try {
     return await run(options, log, stopAsked, io);
@@ -73,7 +72,8 @@ async function run(
   }
   io.stdout.write(announcement(center, options));
   const { host, port, fingerprint, dataDir, fsyncMs } = center;
-  log.info({ host, port, fingerprint, dataDir, fsyncMs, version }, 'started');
+  // On a terminal the lines above have just told it.
+  log.info(io.stdout.isTTY ? {} : { host, port, fingerprint, dataDir, fsyncMs, version }, 'started');
   const end = await Promise.race([stopAsked, center.failed]);
   if (end instanceof Error) {
     // What is on the disk is not known any more: starting anew reads it again, going on would be guessing.
@@ -114,12 +114,6 @@ async function within(timeoutMs: number, work: Promise<void>): Promise<'done' | 
 
 function centerOptions(options: ServeOptions, log: OpenLog): CenterOptions {
   const { host, port, dataDir, plain, registration, maxStoreBytes, expireMailAfterMs, bcryptCost, limits } = options;
-  if (plain && host.toLowerCase() !== 'localhost' && !isLoopback(host)) {
-    throw new AdminError(
-      `--plain has no encryption, so ${host} is refused: passwords would cross the network readable. ` +
-        'Use localhost, 127.0.0.1 or ::1, or leave --plain out.',
-    );
-  }
   const cert = readCertificate(options, log);
   return {
     host,

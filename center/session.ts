@@ -101,13 +101,15 @@ export class Session implements SenderSession, Recipient, Listener {
   /** Takes bytes from the connection; they are only good during the call. */
   receive(bytes: Buffer): void {
     if (this.state.name === 'ended') return;
-    this.#heardAtMs = this.services.wheel.nowMs;
+    const now = this.services.wheel.nowMs;
+    this.#heardAtMs = now;
+    if (now !== this.#allowanceAtMs) this.#earn(now);
     try {
       this.#decoder.push(bytes, this.#onFrame);
     } catch (error) {
       this.#fail(error);
     }
-    if (this.#reading && this.#mustWait()) this.#stopReading();
+    this.#waitIfNeeded();
   }
 
   readonly #onFrame = (bytes: Buffer, start: number, end: number): void => {
@@ -138,14 +140,14 @@ export class Session implements SenderSession, Recipient, Listener {
 
   #frame(frame: parley.Frame): void {
     const name = bodyOf(frame);
+    if (this.state.name === 'hello') {
+      if (!frame.hello) throw new ParleyError('wrong_state', 'The first frame must be Hello.');
+      return this.#hello(frame.hello);
+    }
     if (name === null) {
       if (frame.request)
         this.#reply(frame.request, errorBody(new ParleyError('unsupported', 'This request is not known here.')));
       return;
-    }
-    if (this.state.name === 'hello') {
-      if (name !== 'hello') throw new ParleyError('wrong_state', 'The first frame must be Hello.');
-      return this.#hello(frame.hello!);
     }
     if (frame.message && this.state.name === 'member') {
       const canonical = canonicalMessage(frame.message);
@@ -173,6 +175,7 @@ export class Session implements SenderSession, Recipient, Listener {
 
   async #request(id: number, name: RequestName, frame: parley.Frame): Promise<void> {
     this.#requests++;
+    this.#waitIfNeeded();
     try {
       const command = commands[name];
       if (!(command.when as readonly string[]).includes(this.state.name)) {
@@ -211,8 +214,21 @@ export class Session implements SenderSession, Recipient, Listener {
     return limits.messagesPerSecond > 0 && this.#allowance <= 0;
   }
 
+  #waitIfNeeded(): void {
+    if (this.#reading && this.state.name !== 'ended' && this.#mustWait()) this.#stopReading();
+  }
+
+  #earn(now: number): void {
+    const { messagesPerSecond, messageBurst } = this.services.limits;
+    const earned = ((now - this.#allowanceAtMs) * messagesPerSecond) / secondMs;
+    this.#allowance = Math.min(messageBurst, this.#allowance + earned);
+    this.#allowanceAtMs = now;
+  }
+
   #stopReading(): void {
     this.#reading = false;
+    // Of what was read already too: one read can hold thousands of requests.
+    this.#decoder.hold();
     this.#connection.pause();
     // The wheel looks again, whatever it waits for; answers look earlier.
     this.services.wheel.schedule(this.#refill, 1);
@@ -220,11 +236,8 @@ export class Session implements SenderSession, Recipient, Listener {
 
   #readOn(): void {
     if (this.#reading || this.state.name === 'ended') return;
-    const { messagesPerSecond, messageBurst } = this.services.limits;
     const now = this.services.wheel.nowMs;
-    const earned = ((now - this.#allowanceAtMs) * messagesPerSecond) / secondMs;
-    this.#allowance = Math.min(messageBurst, this.#allowance + earned);
-    this.#allowanceAtMs = now;
+    this.#earn(now);
     // Not hearing from somebody who is not read is not silence.
     this.#heardAtMs = now;
     if (this.#mustWait()) {
@@ -232,8 +245,20 @@ export class Session implements SenderSession, Recipient, Listener {
       return;
     }
     this.#reading = true;
-    this.#connection.resume();
+    // Not from within the work that made room: what is read next begins new work.
+    setImmediate(this.#goOn);
   }
+
+  readonly #goOn = (): void => {
+    if (!this.#reading || this.state.name === 'ended') return;
+    try {
+      this.#decoder.release(this.#onFrame);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#waitIfNeeded();
+    if (this.#reading) this.#connection.resume();
+  };
 
   /** Something was accepted or refused: there may be room to read on. */
   resolved(): void {
@@ -301,6 +326,7 @@ export class Session implements SenderSession, Recipient, Listener {
   /** Logged in: the connection now belongs to an account. */
   enter(login: Login, binding: Binding): void {
     this.services.sessions.authenticated(this, login.account, this.from.place);
+    login.mailbox.sessions++;
     this.state = { name: 'member', login, binding };
     this.#decoder.maxBytes = this.services.limits.maxSessionFrameBytes;
     this.#heardAtMs = this.services.wheel.nowMs;
@@ -356,7 +382,7 @@ export class Session implements SenderSession, Recipient, Listener {
   /** Counts as so many messages sent. */
   charge(messages: number): void {
     this.#allowance -= messages;
-    if (this.#reading && this.#mustWait()) this.#stopReading();
+    this.#waitIfNeeded();
   }
 
   waiting(count: number): void {
@@ -372,11 +398,13 @@ export class Session implements SenderSession, Recipient, Listener {
 
   #expire(): void {
     const { wheel, limits, log } = this.services;
+    // Then it is the center that takes its time.
+    if (this.state.name === 'entering') return wheel.schedule(this.#timeout, limits.loginTimeoutMs);
     if (this.state.name !== 'member') {
       const text = 'Nobody logged in over this connection in time.';
       return this.#fail(new ParleyError('timeout', text));
     }
-    if (this.#connection.outputBytes > limits.maxOutputBytes * 2) {
+    if (this.#connection.isStuck(limits.maxOutputBytes)) {
       log.info({ account: this.account }, 'closed a connection that does not read');
       return this.closed();
     }
@@ -427,6 +455,7 @@ export class Session implements SenderSession, Recipient, Listener {
     this.#decoder.stop();
     const login = this.state.name === 'member' ? this.state.login : null;
     if (login) {
+      login.mailbox.sessions--;
       const current = sessions.of(login.account) === this;
       if (login.outbox?.session === this) login.outbox.session = null;
       if (login.links) this.services.links.detach(login.links);

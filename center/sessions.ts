@@ -40,6 +40,10 @@ export class Sessions {
     return this.#all;
   }
 
+  get count(): number {
+    return this.#all.size;
+  }
+
   of(account: number): Session | undefined {
     return this.#byAccount.get(account);
   }
@@ -71,12 +75,22 @@ export class Sessions {
     this.#all.add(session);
   }
 
-  /** The connection belongs to an account now. Throws busy where the address has as many sessions as it may. */
-  authenticated(session: Session, account: number, place: Place): void {
-    const address = this.#address(place.address);
-    if (!place.loopback && address.authenticated >= this.#limits.maxSessionsPerAddress) {
+  /** Throws busy where the address has as many sessions as it may. To be asked before a login ends any other session. */
+  admit({ address, loopback }: Place): void {
+    if (!loopback && this.#address(address).authenticated >= this.#limits.maxSessionsPerAddress) {
       throw new ParleyError('busy', 'Too many sessions from your address.');
     }
+  }
+
+  /** The peer has proved a token: it does not count as a new connection of its address. */
+  proved({ address }: Place): void {
+    const counted = this.#address(address);
+    if (counted.recent > 0) counted.recent--;
+  }
+
+  /** The connection belongs to an account now. */
+  authenticated(session: Session, account: number, place: Place): void {
+    const address = this.#address(place.address);
     if (place.state === 'unauthenticated') {
       this.#unauthenticated--;
       address.unauthenticated--;

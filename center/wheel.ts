@@ -38,7 +38,7 @@ export class Wheel {
     return this.#tick * tickMs;
   }
 
-  /** Fires after at least delayMs, at most two ticks later. An earlier schedule of the same is replaced. */
+  /** Fires when delayMs have passed, to within a tick either way. An earlier schedule of the same is replaced. */
   schedule(timeout: Timeout, delayMs: number): void {
     this.cancel(timeout);
     timeout.dueTick = this.#tick + Math.max(1, Math.ceil(delayMs / tickMs));

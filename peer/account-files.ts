@@ -2,11 +2,14 @@
 // history.db.
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { makeDirectory } from '../shared/directory.ts';
-import { ParleyError } from '../shared/errors.ts';
+import { makeDirectory, waitForLock } from '../shared/directory.ts';
+import { asParleyError, ParleyError } from '../shared/errors.ts';
 import { foldName } from '../shared/names.ts';
 import { readFileIfAny, removeFile, writeFileWhole } from './files.ts';
 import { readKey, writeKey } from './key-file.ts';
+
+/** Names are changed in an instant; who waits longer waits for somebody who is stuck. */
+const namesTimeoutMs = 5_000;
 
 /** makeDirectory, with a code. */
 export function makePeerDirectory(path: string): void {
@@ -72,18 +75,30 @@ export class CenterFiles {
     return this.#names().get(foldName(name)) ?? null;
   }
 
-  saveName(name: string, account: number): void {
-    const names = this.#names();
-    if (names.get(foldName(name)) === account) return;
-    makePeerDirectory(this.path);
-    this.#save(names.set(foldName(name), account));
+  /** Throws busy where others keep the names from being changed. */
+  async saveName(name: string, account: number): Promise<void> {
+    if (this.accountNamed(name) === account) return;
+    await this.#change((names) => names.set(foldName(name), account));
   }
 
-  removeName(name: string, account: number): void {
-    const names = this.#names();
-    if (names.get(foldName(name)) !== account) return;
-    names.delete(foldName(name));
-    this.#save(names);
+  async removeName(name: string, account: number): Promise<void> {
+    if (this.accountNamed(name) !== account) return;
+    await this.#change((names) => names.delete(foldName(name)));
+  }
+
+  /** Peers of several accounts share the file. */
+  async #change(act: (names: Map<string, number>) => void): Promise<void> {
+    makePeerDirectory(this.path);
+    const lock = await waitForLock(this.path, namesTimeoutMs, 'peer').catch((error: unknown) => {
+      throw new ParleyError('busy', asParleyError(error).message);
+    });
+    try {
+      const names = this.#names();
+      act(names);
+      writeFileWhole(this.#namesPath, `${JSON.stringify(Object.fromEntries(names), null, 2)}\n`);
+    } finally {
+      lock.release();
+    }
   }
 
   get #namesPath(): string {
@@ -96,10 +111,6 @@ export class CenterFiles {
     const names = readNames(text);
     if (names === null) throw new ParleyError('bad_data', `${this.#namesPath} is damaged. Remove it and log in again.`);
     return names;
-  }
-
-  #save(names: Map<string, number>): void {
-    writeFileWhole(this.#namesPath, `${JSON.stringify(Object.fromEntries(names), null, 2)}\n`);
   }
 }
 

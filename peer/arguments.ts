@@ -1,5 +1,6 @@
 // What the command line of `peer` says, checked, and the help that teaches it.
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { helpLines } from './commands.ts';
 import { type CompletedOption, completionScript, type Shell, shells } from './completion.ts';
 import type { WaitFor } from './front.ts';
 
@@ -34,13 +35,18 @@ Examples:
                                                 in a pipe: name, password, then commands, a line each
   peer localhost 6066 --user seas --password-file ~/.seas < commands.txt
   peer localhost 6066 --user seas --resume      with the token of a session that was left with quit
+  peer completion bash                          print what completes these options; also zsh and fish
 
 In a pipe:
   Lines are read as they would be typed: name, password (twice with --register), then commands. With --user,
   PARLEY_PASSWORD, --password-file or --resume the lines for these are left out. At the end of the input it waits
   for what is under way (--wait), gives up after 30 s without progress, and logs out; after a line quit the token
   stays good for --resume. Messages and answers go to stdout, errors with their line number to stderr.
-  help lists the commands: echo help | peer …
+
+Commands, once logged in (also with a leading /):
+${helpLines('')
+  .map((line) => `  ${line}`)
+  .join('\n')}
 
 Exit codes:
   0   all was done
@@ -54,7 +60,7 @@ Exit codes:
 Environment:
   PARLEY_PASSWORD   the password; never give one as an argument, where others can read it
   XDG_DATA_HOME     where data is kept unless --data says so (~/.local/share)
-  NO_COLOR, TERM    no colours where NO_COLOR is set or TERM is dumb
+  NO_COLOR, TERM    no colors where NO_COLOR is set or TERM is dumb
 `;
 
 function port(least: number): (text: string) => number {
@@ -84,7 +90,7 @@ function options(): Option[] {
     new Option('--wait <for>', 'in a pipe, what to wait for in the end')
       .choices(['accepted', 'stored', 'none'])
       .default('accepted'),
-    new Option('--no-color', 'no colours'),
+    new Option('--no-color', 'no colors'),
   ];
 }
 
@@ -127,7 +133,9 @@ export function readArguments(
     .argument('<center-port>', 'its port', port(1))
     .argument('[own-host]', 'the address of this peer itself')
     .argument('[own-port]', 'its port; a free one is taken unless given', port(0))
-    .version(version)
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'explain all this')
+    .helpCommand(false)
     .exitOverride()
     .configureHelp({ helpWidth: 110 })
     .addHelpText('after', examples)
@@ -160,7 +168,7 @@ export function readArguments(
     if (read.register && read.resume) program.error('error: --register and --resume exclude each other.');
   });
   program
-    .command('completion')
+    .command('completion', { hidden: true })
     .argument('<shell>', shells.join(', '), (shell: string): Shell => {
       const known = shells.find((one) => one === shell);
       if (known === undefined) throw new InvalidArgumentError(`There is completion for ${shells.join(', ')}.`);

@@ -52,7 +52,7 @@ export interface Question {
 }
 
 /** What a command works with. */
-export interface Desk {
+export interface CommandContext {
   readonly peer: PeerApi;
   /** One line from the user; null: there is none. */
   ask(question: Question): Promise<string | null>;

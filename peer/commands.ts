@@ -1,7 +1,7 @@
 // The commands of a peer: one row each with its words, how a line or a JSON object becomes one, and what it runs.
-import type { Command, CommandName, Desk, Reply } from './command.ts';
+import type { Command, CommandContext, CommandName, Reply } from './command.ts';
 import type { Person } from './events.ts';
-import { CommandError, Fields, nearest, splitWord, words } from './fields.ts';
+import { CommandError, Fields, named, nearest, nothing, splitWord, words } from './fields.ts';
 
 interface Row<C extends Command> {
   usage: string;
@@ -9,7 +9,7 @@ interface Row<C extends Command> {
   /** The arguments of a typed line, by name; `rest` holds what is too much. */
   split(rest: string): Record<string, string | undefined>;
   build(fields: Fields): C;
-  run(desk: Desk, command: C): Promise<Reply>;
+  run(context: CommandContext, command: C): Promise<Reply>;
   /** It asks the user something, or ends the session: no other command may run beside it. */
   alone?: true;
 }
@@ -19,16 +19,6 @@ type Table = { readonly [N in CommandName]: Row<Extract<Command, { command: N }>
 /** Longer lists of people are cut. */
 export const maxListed = 50_000;
 export const defaultHistoryRows = 20;
-
-const nothing = (rest: string) => ({ rest: rest.trim() === '' ? undefined : rest.trim() });
-
-function named(...names: string[]): (rest: string) => Record<string, string | undefined> {
-  return (rest) => {
-    const given = words(rest);
-    const values = Object.fromEntries(names.map((name, index) => [name, given[index]]));
-    return { ...values, ...nothing(given.slice(names.length).join(' ')) };
-  };
-}
 
 async function list(people: AsyncIterable<Person>): Promise<{ people: Person[]; more: boolean }> {
   const taken: Person[] = [];
@@ -174,12 +164,12 @@ const table: Table = {
     build: (fields) =>
       withoutMissing({ command: 'passwd', old: fields.optionalText('old'), new: fields.optionalText('new') }),
     alone: true,
-    async run(desk, command) {
-      const old = command.old ?? (await askSecret(desk, 'Old password: '));
-      const fresh = command.new ?? (await askSecret(desk, 'New password: '));
-      const again = command.new ?? (await askSecret(desk, 'New password again: '));
+    async run(context, command) {
+      const old = command.old ?? (await askSecret(context, 'Old password: '));
+      const fresh = command.new ?? (await askSecret(context, 'New password: '));
+      const again = command.new ?? (await askSecret(context, 'New password again: '));
       if (fresh !== again) throw new CommandError('The two new passwords differ; the password stays as it was.');
-      await desk.peer.passwd(old, fresh);
+      await context.peer.passwd(old, fresh);
       return { reply: 'passwd' };
     },
   },
@@ -194,16 +184,16 @@ const table: Table = {
         discardOutbox: fields.flag('discardOutbox', false),
       }),
     alone: true,
-    async run(desk, command) {
-      const password = command.password ?? (await askSecret(desk, 'Password: '));
-      const stayed = await desk.emptyOutbox();
+    async run(context, command) {
+      const password = command.password ?? (await askSecret(context, 'Password: '));
+      const stayed = await context.emptyOutbox();
       if (stayed.length > 0 && !command.discardOutbox) {
-        desk.showOutbox(stayed);
+        context.showOutbox(stayed);
         const prompt = `Delete the account and ${stayed.length === 1 ? 'this message' : 'these messages'}? Type yes: `;
-        const answer = await desk.ask({ prompt, secret: false });
+        const answer = await context.ask({ prompt, secret: false });
         if (answer?.trim().toLowerCase() !== 'yes') return { reply: 'delete-account', deleted: false };
       }
-      await desk.peer.deleteAccount(password, { discardOutbox: stayed.length > 0 });
+      await context.peer.deleteAccount(password, { discardOutbox: stayed.length > 0 });
       return { reply: 'delete-account', deleted: true };
     },
   },
@@ -247,9 +237,9 @@ function withoutMissing<C extends Command>(command: { [K in keyof C]: C[K] | und
   return Object.fromEntries(Object.entries(command).filter(([, value]) => value !== undefined)) as C;
 }
 
-async function askSecret(desk: Desk, prompt: string): Promise<string> {
-  const answer = await desk.ask({ prompt, secret: true });
-  if (answer === null) throw new CommandError('The input ended; nothing was changed.');
+async function askSecret(context: CommandContext, prompt: string): Promise<string> {
+  const answer = await context.ask({ prompt, secret: true });
+  if (answer === null) throw new CommandError('There was no answer; nothing was changed.');
   return answer;
 }
 
@@ -269,20 +259,6 @@ function findCommand(typed: string): CommandName {
   const meant = nearest(bare, peerCommands);
   const hint = meant === null ? 'help lists the commands.' : `Did you mean ${meant}? help lists the commands.`;
   throw new CommandError(`Unknown command: ${typed.slice(0, 32)}. ${hint}`);
-}
-
-const takeNames: ReadonlySet<string> = new Set<CommandName>(['message', 'block', 'unblock', 'history']);
-
-/** The words that may stand where the cursor is, given what is typed before it. */
-export function completions(before: string, names: readonly string[]): readonly string[] {
-  const typed = before.trimStart().split(/\s+/u);
-  const slash = typed[0]?.startsWith('/') ? '/' : '';
-  if (typed.length <= 1) return peerCommands.map((name) => `${slash}${name}`);
-  const command = typed[0]?.replace(/^\//, '').toLowerCase() ?? '';
-  if (typed.length > 2) return [];
-  if (command === 'help') return peerCommands;
-  if (command === 'hold') return ['on', 'off'];
-  return takeNames.has(command) ? names : [];
 }
 
 /** Reads a typed line, `message google Hello` or `/message google Hello`. Throws CommandError; null for a blank line. */
@@ -313,7 +289,7 @@ export function runsAlone(command: Command): boolean {
 }
 
 /** Runs it. Rejects with ParleyError or CommandError. */
-export function runCommand(desk: Desk, command: Command): Promise<Reply> {
+export function runCommand(context: CommandContext, command: Command): Promise<Reply> {
   const row = table[command.command] as Row<Command>;
-  return row.run(desk, command);
+  return row.run(context, command);
 }

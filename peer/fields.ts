@@ -89,6 +89,20 @@ export function words(text: string): string[] {
   return text.trim() === '' ? [] : text.trim().split(/\s+/u);
 }
 
+/** No arguments: what is there is too much. */
+export function nothing(text: string): { rest: string | undefined } {
+  return { rest: text.trim() === '' ? undefined : text.trim() };
+}
+
+/** One word for each name. */
+export function named(...names: string[]): (rest: string) => Record<string, string | undefined> {
+  return (rest) => {
+    const given = words(rest);
+    const values = Object.fromEntries(names.map((name, index) => [name, given[index]]));
+    return { ...values, ...nothing(given.slice(names.length).join(' ')) };
+  };
+}
+
 /** Letters to change, add, leave out or swap to make one of the other (optimal string alignment distance). */
 export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];

@@ -1,6 +1,16 @@
 // Small files of the peer: whole or not at all, and readable by their owner only.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { ParleyError } from '../shared/errors.ts';
 
@@ -23,6 +33,21 @@ export function writeFileWhole(path: string, text: string): void {
   }
 }
 
+/** Adds a line to a file, made where there is none; another process can do the same at the same time. */
+export function appendLine(path: string, line: string): void {
+  try {
+    const file = openSync(path, 'a+', 0o600);
+    try {
+      writeSync(file, `${endsInLine(file) ? '' : '\n'}${line}\n`);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
 /** The text of a file, null if there is none. */
 export function readFileIfAny(path: string): string | null {
   try {
@@ -35,6 +60,15 @@ export function readFileIfAny(path: string): string | null {
 
 export function removeFile(path: string): void {
   rmSync(path, { force: true });
+}
+
+/** True for an empty file. */
+function endsInLine(file: number): boolean {
+  const { size } = fstatSync(file);
+  if (size === 0) return true;
+  const last = Buffer.alloc(1);
+  readSync(file, last, 0, 1, size - 1);
+  return last.toString() === '\n';
 }
 
 function syncDirectory(path: string): void {

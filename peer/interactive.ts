@@ -1,12 +1,14 @@
 // The peer as somebody uses it by hand: signing in, the prompt, what is under way, and back to `Username:`.
 import { ParleyError } from '../shared/errors.ts';
 import type { PeerApi } from './api.ts';
-import type { Command, Desk, Question } from './command.ts';
-import { completions, parseLine, runCommand, runsAlone } from './commands.ts';
+import type { Command, CommandContext, Question } from './command.ts';
+import { parseLine, runCommand, runsAlone } from './commands.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
 import { askSignIn, Conversation, exitCodes, type SignIn, type SignInOptions, signIn } from './front.ts';
 import { count, type Line, renderError, renderEvent, renderOutbox, renderOutgoing, renderReply } from './render.ts';
+import { progressAfterMs, Status } from './status.ts';
+import { completions } from './suggestions.ts';
 import type { Asked, Terminal } from './terminal.ts';
 
 export interface InteractiveOptions {
@@ -23,10 +25,6 @@ export interface InteractiveOptions {
   stop: AbortSignal;
 }
 
-/** Whatever takes longer says so. */
-export const progressAfterMs = 1_000;
-/** Messages that are marked as pending above the prompt; more are only counted. */
-export const maxPendingShown = 3;
 /** Commands typed while another one waits for its answer. */
 export const maxCommandsWaiting = 1_000;
 /** Names of the newest messages that Tab knows from the start. */
@@ -51,10 +49,10 @@ class Session {
   readonly #terminal: Terminal;
   readonly #peer: PeerApi;
   readonly #conversation: Conversation;
+  readonly #status: Status;
   /** Aborted when the session is over or the user leaves: nothing is asked any more. */
   readonly #over = new AbortController();
   #end: 'left' | 'ended' | null = null;
-  #waitingFor: string | null = null;
   #wake: () => void = () => undefined;
 
   constructor(options: InteractiveOptions) {
@@ -62,6 +60,7 @@ class Session {
     this.#terminal = options.terminal;
     this.#peer = options.makePeer();
     this.#conversation = new Conversation({ holds: options.holds, keepUnstored: false });
+    this.#status = new Status(this.#terminal, this.#conversation);
   }
 
   async run(given: SignInOptions): Promise<'left' | 'ended'> {
@@ -77,7 +76,7 @@ class Session {
     } finally {
       stop.removeEventListener('abort', onStop);
       this.#terminal.onLeave = () => undefined;
-      this.#terminal.setStatus([]);
+      this.#status.clear();
       await this.#goOffline();
       stopListening();
     }
@@ -89,7 +88,7 @@ class Session {
     if (this.#end !== null) return;
     for (const message of this.#peer.outbox()) this.#conversation.sent(message);
     for (const row of this.#peer.history({ limit: historyRowsForNames })) this.#conversation.meet(row.with);
-    this.#showStatus();
+    this.#status.show();
     await this.#converse();
   }
 
@@ -123,36 +122,10 @@ class Session {
   #takeEvent(event: PeerEvent): void {
     const news = this.#conversation.take(event);
     // Out of the status first: a message is never seen as pending and as accepted.
-    this.#showStatus();
+    this.#status.show();
     if (news) this.#print(renderEvent(event));
     if (event.type === 'ended') this.#finish('ended');
     this.#wake();
-  }
-
-  #showStatus(): void {
-    const pending = this.#conversation.firstPending(maxPendingShown).map((message) => {
-      const { text } = renderOutgoing({ ...message, state: 'pending' });
-      return text.replaceAll(/\n */g, ' ↵ ');
-    });
-    const more = this.#conversation.pendingCount - pending.length;
-    if (more > 0) pending.push(`(pending) and ${count(more, 'more message')}`);
-    this.#terminal.setStatus(this.#waitingFor === null ? pending : [...pending, this.#waitingFor]);
-  }
-
-  /** Says what is waited for where that takes longer than a moment. */
-  async #withProgress<T>(text: string, work: Promise<T>): Promise<T> {
-    const timer = setTimeout(() => {
-      this.#waitingFor = text;
-      if (this.#terminal.showsStatus) this.#showStatus();
-      else this.#print([{ text, tone: 'faint' }]);
-    }, progressAfterMs);
-    try {
-      return await work;
-    } finally {
-      clearTimeout(timer);
-      this.#waitingFor = null;
-      this.#showStatus();
-    }
   }
 
   // --- signing in ---------------------------------------------------------------------------------
@@ -160,6 +133,13 @@ class Session {
   async #ask(question: Question, more: Partial<Asked> = {}): Promise<string | null> {
     const answer = await this.#terminal.ask({ ...question, ...more, signal: this.#over.signal });
     if (answer.type === 'leave') this.#finish('left');
+    return answer.type === 'line' ? answer.text : null;
+  }
+
+  /** For a command: to leave the question is to leave the command, not the program. */
+  async #askWithin(question: Question): Promise<string | null> {
+    const asked = { ...question, signal: this.#over.signal };
+    const answer = await this.#status.whileAsking(() => this.#terminal.ask(asked));
     return answer.type === 'line' ? answer.text : null;
   }
 
@@ -193,7 +173,7 @@ class Session {
 
   async #connect(how: SignIn): Promise<void> {
     try {
-      await this.#withProgress(`Connecting to ${this.#options.center}…`, this.#unlessLeft(signIn(this.#peer, how)));
+      await this.#status.during(`Connecting to ${this.#options.center}…`, this.#unlessLeft(signIn(this.#peer, how)));
     } catch (error) {
       if (!(error instanceof ParleyError && error.code === 'invite_needed' && how.how === 'register')) throw error;
       this.#print([renderError(error)]);
@@ -255,17 +235,16 @@ class Session {
   }
 
   async #run(command: Command): Promise<void> {
-    const desk: Desk = {
+    const context: CommandContext = {
       peer: this.#peer,
-      ask: (question) => this.#ask(question),
+      ask: (question) => this.#askWithin(question),
       emptyOutbox: () => this.#emptyOutbox(),
       showOutbox: (messages) => this.#print(renderOutbox(messages, Date.now())),
     };
     try {
-      const answer = runCommand(desk, command);
-      const reply = await (runsAlone(command) ? answer : this.#withProgress('Waiting for the center…', answer));
+      const reply = await this.#status.during('Waiting for the center…', runCommand(context, command));
       this.#conversation.note(reply);
-      this.#showStatus();
+      this.#status.show();
       this.#print(renderReply(reply, Date.now()));
       if (reply.reply === 'message') this.#markPending(reply.message);
       if (reply.reply === 'logout') this.#loggedOut();
@@ -300,7 +279,7 @@ class Session {
         });
       }
     };
-    await this.#withProgress('Sending what is in the outbox first…', waiting());
+    await this.#status.during('Sending what is in the outbox first…', waiting());
     return this.#conversation.pending;
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ParleyError } from '../shared/errors.ts';
 import { fingerprint } from '../shared/identity.ts';
 import { makePeerDirectory } from './account-files.ts';
-import { readFileIfAny, writeFileWhole } from './files.ts';
+import { appendLine, readFileIfAny } from './files.ts';
 
 interface Pin {
   address: string;
@@ -48,31 +48,34 @@ export class KnownCenters {
           `Nothing was sent to it. Ask its operator for the right fingerprint.`,
       );
     }
-    const text = readFileIfAny(this.#path) ?? '';
-    const pin = this.#read(text).find((known) => known.address === address);
-    if (pin === undefined) {
+    const pins = this.#read().filter((known) => known.address === address);
+    if (pins.length === 0) {
       makePeerDirectory(this.#dataDir);
-      const before = text === '' || text.endsWith('\n') ? text : `${text}\n`;
-      writeFileWhole(this.#path, `${before}${address} ${now.centerId} ${now.fingerprint}\n`);
+      appendLine(this.#path, `${address} ${now.centerId} ${now.fingerprint}`);
       return 'first';
     }
-    if (pin.fingerprint !== now.fingerprint || pin.centerId !== now.centerId) throw this.#changed(pin, now);
+    // Two peers that meet a center at the same moment both write a line.
+    for (const pin of pins) {
+      if (pin.fingerprint !== now.fingerprint || pin.centerId !== now.centerId) throw this.#changed(pin, pins, now);
+    }
     return 'known';
   }
 
-  #changed(pin: Pin, now: { centerId: string; fingerprint: string }): ParleyError {
+  #changed(pin: Pin, pins: Pin[], now: { centerId: string; fingerprint: string }): ParleyError {
     const what = pin.fingerprint === now.fingerprint ? 'id' : 'key';
+    const lines = `${pins.length > 1 ? 'lines' : 'line'} ${pins.map(({ line }) => line).join(', ')}`;
     const ids = what === 'id' ? `\nPinned id: ${pin.centerId}\nIt shows:  ${now.centerId}` : '';
     return new ParleyError(
       'center_changed',
       `The center at ${pin.address} has another ${what} than before: it was set up anew, or somebody is in between.\n` +
         `Pinned:    ${pin.fingerprint}\nIt shows:  ${now.fingerprint}${ids}\n` +
-        `Nothing was sent to it. If its operator confirms the change, remove line ${pin.line} of ${this.#path} and ` +
+        `Nothing was sent to it. If its operator confirms the change, remove ${lines} of ${this.#path} and ` +
         `connect again.`,
     );
   }
 
-  #read(text: string): Pin[] {
+  #read(): Pin[] {
+    const text = readFileIfAny(this.#path) ?? '';
     const pins: Pin[] = [];
     for (const [index, line] of text.split('\n').entries()) {
       const trimmed = line.trim();

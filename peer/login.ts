@@ -80,7 +80,7 @@ export async function enter(
   if (way.kind !== 'login' || known === null || known === entered.account) return entered;
   // The name was given anew. The key that was just shown belongs to the earlier account: it must not serve two.
   entered.connection.close(new ParleyError('cancelled', 'Logging in again with a key of its own.'));
-  entered.files.removeName(way.name, known);
+  await entered.files.removeName(way.name, known);
   return enterOnce(address, way, onPinned, signal);
 }
 

@@ -26,6 +26,10 @@ const signals = [
 
 /** Runs and ends the process. */
 export async function main(argv: readonly string[]): Promise<void> {
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`peer: ${faultText(error)}\n`);
+    process.exit(exitCodes.crashed);
+  });
   let args: Arguments | null;
   try {
     args = readArguments(argv, version, (text) => process.stdout.write(text));
@@ -74,16 +78,12 @@ async function runOnTerminal(
   peerOptions: PeerOptions,
   stop: AbortSignal,
 ): Promise<number> {
-  const dumb = process.env.TERM === 'dumb' || process.env.TERM === '';
-  const colour = args.color && !dumb && !process.env.NO_COLOR;
-  const terminal = new Terminal({ input: process.stdin, output: process.stdout, colour, dumb });
+  const dumb = !process.env.TERM || process.env.TERM === 'dumb';
+  const color = args.color && !dumb && !process.env.NO_COLOR;
+  const terminal = new Terminal({ input: process.stdin, output: process.stdout, color, dumb });
   const giveBack = () => terminal.close();
   process.on('exit', giveBack);
-  process.on('uncaughtException', (error) => {
-    giveBack();
-    process.stderr.write(`peer: ${faultText(error)}\n`);
-    process.exit(exitCodes.crashed);
-  });
+  process.prependListener('uncaughtException', giveBack);
   terminal.open();
   try {
     return await runInteractive({

@@ -82,7 +82,7 @@ export class Peer implements PeerApi {
     const session = this.#session;
     checkName(to);
     this.#checkText(session, text);
-    return session.outbox.add(to, text, options.until ?? 'accepted', options.signal);
+    return session.desk.outbox.add(to, text, options.until ?? 'accepted', options.signal);
   }
 
   async broadcast(text: string): Promise<{ handed: number; leftOut: number }> {
@@ -144,7 +144,7 @@ export class Peer implements PeerApi {
     checkName(name);
     const session = this.#session;
     // Here at once, whatever the center says and whether it is there.
-    session.links.end(name, 'revoked');
+    session.desk.links.end(name, 'revoked');
     await session.request({ revoke: { name } });
   }
 
@@ -163,47 +163,47 @@ export class Peer implements PeerApi {
     const session = this.#session;
     checkName(to);
     this.#checkText(session, text);
-    return session.links.send(to, text, options.until ?? 'stored', options.signal);
+    return session.desk.links.send(to, text, options.until ?? 'stored', options.signal);
   }
 
   links(): LinkInfo[] {
-    return this.#session.links.links();
+    return this.#session.desk.links.links();
   }
 
   why(name: string): string[] {
-    return this.#session.links.why(name);
+    return this.#session.desk.links.why(name);
   }
 
   verify(name: string): void {
-    this.#session.links.verify(name);
+    this.#session.desk.links.verify(name);
   }
 
   confirmVerified(name: string): void {
-    this.#session.links.confirm(name);
+    this.#session.desk.links.confirm(name);
   }
 
   trust(name: string): void {
-    this.#session.links.trust(name);
+    this.#session.desk.links.trust(name);
   }
 
   untrust(name: string): void {
-    this.#session.links.untrust(name);
+    this.#session.desk.links.untrust(name);
   }
 
   // --- outbox and history -----------------------------------------------------------------------------
 
   outbox(): OutgoingMessage[] {
-    const { outgoing, links } = this.#session;
+    const { outgoing, links } = this.#session.desk;
     return [...outgoing.outbox(), ...links.outbox()].sort((a, b) => a.id - b.id);
   }
 
   async cancel(id: number): Promise<OutgoingMessage> {
-    const { outbox, links } = this.#session;
+    const { outbox, links } = this.#session.desk;
     return links.cancel(id) ?? outbox.cancel(id);
   }
 
   history(query: { with?: string; limit?: number; before?: number } = {}): HistoryLine[] {
-    return this.#session.incoming.history(query);
+    return this.#session.desk.incoming.history(query);
   }
 
   async hold(on: boolean): Promise<{ waiting: number }> {
@@ -223,10 +223,10 @@ export class Peer implements PeerApi {
 
   async deleteAccount(password: string, options: { discardOutbox?: boolean } = {}): Promise<void> {
     const session = this.#session;
-    const unsent = session.outgoing.outbox();
+    const unsent = session.desk.outgoing.outbox();
     if (unsent.length > 0 && !options.discardOutbox) throw outboxNotEmpty(unsent);
     // What the center has by now is on its way, and cannot be discarded.
-    for (const { id } of unsent) await session.outbox.cancel(id).catch(() => undefined);
+    for (const { id } of unsent) await session.desk.outbox.cancel(id).catch(() => undefined);
     await session.deleteAccount(password);
   }
 
@@ -272,7 +272,7 @@ export class Peer implements PeerApi {
     if (own) {
       this.#listener = await listen(own.host, own.port, (socket) => {
         // Before somebody is logged in there is nobody to be reached.
-        if (this.#state.kind === 'session') void this.#state.session.links.accept(socket);
+        if (this.#state.kind === 'session') void this.#state.session.desk.links.accept(socket);
         else socket.destroy();
       });
     }

@@ -1,7 +1,7 @@
 // The peer as a tool in a pipe: lines in, lines (or JSON) out, an exit code that says whether all was delivered.
 import { type ErrorCode, ParleyError } from '../shared/errors.ts';
 import type { PeerApi } from './api.ts';
-import type { Command, Desk } from './command.ts';
+import type { Command, CommandContext } from './command.ts';
 import { parseLine, runCommand } from './commands.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
@@ -163,13 +163,13 @@ class PipeRun {
   }
 
   async #runCommand(command: Command, request: Request): Promise<void> {
-    const desk: Desk = {
+    const context: CommandContext = {
       peer: this.#peer,
       ask: () => this.#ask(),
       emptyOutbox: () => this.#drain('accepted'),
       showOutbox: (messages) => this.#writer.outbox(messages),
     };
-    const reply = await runCommand(desk, command);
+    const reply = await runCommand(context, command);
     this.#conversation.note(reply);
     this.#writer.reply(reply, request);
   }

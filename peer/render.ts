@@ -4,7 +4,7 @@ import { indentFurtherLines, safeLine, safeText } from '../shared/text.ts';
 import type { Reply } from './command.ts';
 import type { HistoryLine, IncomingMessage, OutgoingMessage, PeerEvent, Person } from './events.ts';
 
-/** How a line is meant: terminals colour by it, pipes send `warning` and `error` to stderr. */
+/** How a line is meant: terminals color by it, pipes send `warning` and `error` to stderr. */
 export type Tone = 'message' | 'own' | 'presence' | 'status' | 'faint' | 'warning' | 'error';
 
 export interface Line {

@@ -90,7 +90,8 @@ function established(socket: Socket, ready: string, options: DialOptions): Promi
       socket.destroy();
       reject(error);
     };
-    const onError = (error: Error) => fail(new ParleyError('disconnected', reasonOf(address, error)));
+    const onError = (error: Error) =>
+      fail(new ParleyError('disconnected', reasonOf(address, error, options.ca !== undefined)));
     const onClose = () => fail(new ParleyError('disconnected', `${address} closed the connection.`));
     const onAbort = () => fail(givenUp());
     const onReady = () => {
@@ -115,11 +116,13 @@ function givenUp(): ParleyError {
   return new ParleyError('cancelled', 'Connecting was given up.');
 }
 
-function reasonOf(address: string, error: Error): string {
+function reasonOf(address: string, error: Error, isCertified: boolean): string {
   const code = 'code' in error ? String(error.code) : '';
   const text = reasons.get(code);
   if (text !== undefined) return `${address}: ${text}.`;
   if (code.startsWith('ERR_SSL') || code === 'EPROTO') return `${address} does not speak TLS 1.3 (${code}).`;
+  // OpenSSL's codes for certificates are legion; without an authority none is asked for.
+  if (isCertified) return `${address}: its certificate is not of the certificate authority given (${code}).`;
   return `${address}: ${error.message}`;
 }
 
@@ -131,9 +134,6 @@ const reasons = new Map([
   ['EHOSTUNREACH', 'the host cannot be reached'],
   ['ENETUNREACH', 'the network cannot be reached'],
   ['ETIMEDOUT', 'no answer'],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is not of the certificate authority given'],
-  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate is not of the certificate authority given'],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate is not of the certificate authority given'],
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
 ]);
 

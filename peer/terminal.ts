@@ -6,7 +6,8 @@ import type { Question } from './command.ts';
 import { DumbScreen } from './dumb-screen.ts';
 import { type Key, KeyReader } from './keys.ts';
 import { complete, emptyLine, type LineState, maxLineChars, pressKey, remember } from './line-editor.ts';
-import type { Line, Tone } from './render.ts';
+import { paint } from './paint.ts';
+import type { Line } from './render.ts';
 import { type Footer, Screen } from './screen.ts';
 
 /** Keys pressed while nothing is asked are kept for the next question, up to here. */
@@ -17,16 +18,6 @@ const fallbackRows = 24;
 const enterPasteMode = '\x1b[?2004h';
 const leavePasteMode = '\x1b[?2004l';
 const clearScreen = '\x1b[H\x1b[2J';
-
-const colours: Readonly<Record<Tone, string>> = {
-  message: '',
-  own: '\x1b[36m',
-  presence: '\x1b[2m',
-  status: '\x1b[32m',
-  faint: '\x1b[2m',
-  warning: '\x1b[33m',
-  error: '\x1b[31m',
-};
 
 export interface Asked extends Question {
   /** Lines are remembered, and the arrow keys bring them back. */
@@ -55,7 +46,7 @@ interface Asking {
 export interface TerminalOptions {
   input: ReadStream;
   output: WriteStream;
-  colour: boolean;
+  color: boolean;
   /** It cannot move its cursor (TERM=dumb). */
   dumb: boolean;
 }
@@ -66,7 +57,7 @@ export class Terminal {
   onLeave: () => void = () => undefined;
   readonly #input: ReadStream;
   readonly #output: WriteStream;
-  readonly #colour: boolean;
+  readonly #color: boolean;
   readonly #screen: Screen | DumbScreen;
   readonly #dumb: boolean;
   readonly #keys = new KeyReader();
@@ -81,7 +72,7 @@ export class Terminal {
   constructor(options: TerminalOptions) {
     this.#input = options.input;
     this.#output = options.output;
-    this.#colour = options.colour;
+    this.#color = options.color;
     this.#dumb = options.dumb;
     this.#screen = options.dumb ? new DumbScreen() : new Screen();
   }
@@ -135,8 +126,7 @@ export class Terminal {
   print(lines: readonly Line[]): void {
     let bytes = '';
     for (const { text, tone, key } of lines) {
-      const colour = this.#colour ? colours[tone] : '';
-      const painted = colour === '' ? text : `${colour}${text}\x1b[0m`;
+      const painted = this.#color ? paint(text, tone) : text;
       bytes += this.#screen.print({ text, painted, key: key ?? '' }, this.#columns, this.#rows);
     }
     this.#write(bytes + this.#footer());

@@ -13,7 +13,7 @@ const countsFile = join(scratch, 'counts.json');
 const mochaArguments = ['--parallel', '--jobs', '2', '--reporter', 'scripts/count-reporter.ts'];
 if (inCi) mochaArguments.push('--forbid-only');
 const steps: readonly (readonly [title: string, command: string, ...args: string[]])[] = [
-  ['format and lint', 'biome', ...(inCi ? ['ci', '.'] : ['check', '--write', '.'])],
+  ['format and lint', 'biome', ...(inCi ? ['ci', '--colors=off', '.'] : ['check', '--write', '.'])],
   ['build', 'npm', 'run', '--silent', 'build'],
   ['types', 'tsc', '--noEmit', '-p', '.'],
   ['tests', 'mocha', ...mochaArguments, ...process.argv.slice(2), 'test/**/*.test.ts'],

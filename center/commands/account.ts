@@ -36,9 +36,11 @@ export function login(session: Session, body: parley.Login.$Properties): Promise
 }
 
 export function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
-  return enter(session, body, continuedText, (key, from) =>
-    resumeSession(session.services, { token: body.token ?? '', key }, from),
-  );
+  return enter(session, body, continuedText, async (key, from) => {
+    const resumed = await resumeSession(session.services, { token: body.token ?? '', key }, from);
+    session.services.sessions.proved(session.from.place);
+    return resumed;
+  });
 }
 
 function origin(session: Session): From {
@@ -55,17 +57,24 @@ async function enter(
 ): Promise<Answer> {
   if (session.state.name !== 'greeted') throw new ParleyError('wrong_state', 'This connection is logged in.');
   const { binding } = session.state;
+  const { sessions, presence, store } = session.services;
+  sessions.admit(session.from.place);
   session.state = { name: 'entering', binding };
   try {
     const key = provenKey(proof, peerProof(binding));
     const loggedIn = await judge(key, origin(session));
     const member = await prepare(session, loggedIn, key);
+    await confirmLive(session, loggedIn);
+    // From here on nothing waits: whatever ends this session next finds it.
     displaceOlder(session, member, toOlder);
+    member.mailbox.setGeneration(member.generation);
     // The connection may have ended while the account was judged: the session lives, and can be resumed.
-    if ((session.state as { name: string }).name !== 'entering')
+    if ((session.state as { name: string }).name !== 'entering') {
+      if (!presence.isOnline(member.account)) await store.setOffline([member.account]);
       throw new ParleyError('timeout', 'The connection is gone.');
+    }
     session.enter(member, binding);
-    session.services.presence.arrive(session);
+    presence.arrive(session);
     return { reply: welcome(loggedIn) };
   } catch (error) {
     if (session.state.name === 'entering') session.state = { name: 'greeted', binding };
@@ -98,6 +107,14 @@ async function prepare(session: Session, { account, generation, jti }: LoggedIn,
   };
 }
 
+/** A ban, a new password or another login may have come since the account was judged, and found no session to end. */
+async function confirmLive(session: Session, { account, jti, generation }: LoggedIn): Promise<void> {
+  const now = await session.services.store.account(account.id);
+  if (now?.session && (now.session.jti === jti || now.session.nextJti === jti)) return;
+  if (now && now.generation > generation) throw new ParleyError('displaced', displacedText);
+  throw new ParleyError('logged_out', 'The session has ended. Please log in again.');
+}
+
 function displaceOlder(session: Session, member: Login, toOlder: string): void {
   const older = session.services.sessions.of(member.account);
   if (older?.state.name !== 'member') return;
@@ -128,11 +145,11 @@ export async function attach(session: Session, body: parley.Attach.$Properties):
   member.outbox = outbox;
   outbox.session = session;
   if (body.windowMessages) member.window.messages = Math.min(body.windowMessages, limits.windowMessages);
-  mail.tellAll(outbox);
   const attached = { highestNumber: outbox.highestNumber, waiting: member.mailbox.count };
   return {
     reply: { attached },
     after: () => {
+      mail.tellAll(outbox);
       member.mailbox.attach(session, member.generation, body.hold ?? false);
       joinLinks(session, member, body);
     },
@@ -164,7 +181,7 @@ export async function passwd(session: Session, body: parley.Passwd.$Properties):
   const request = { oldPassword: oldPassword ?? '', newPassword: newPassword ?? '', key: member.key };
   const loggedIn = await changePassword(session.services, member.account, request, origin(session));
   member.jti = loggedIn.jti;
-  member.generation = loggedIn.generation;
+  member.generation = Math.max(member.generation, loggedIn.generation);
   member.mailbox.setGeneration(loggedIn.generation);
   await session.services.links.accountEnded(member.account, 'password_changed');
   return { reply: welcome(loggedIn) };
@@ -173,7 +190,7 @@ export async function passwd(session: Session, body: parley.Passwd.$Properties):
 /** The account takes no more mail; when its own is drained it goes, and the connection is told. */
 export async function deleteAccount(session: Session, { password }: parley.DeleteAccount.$Properties): Promise<Answer> {
   const member = memberOf(session);
-  const { store } = session.services;
+  const { store, mail } = session.services;
   if (!member.outbox) throw new ParleyError('wrong_state', 'Attach comes before DeleteAccount.');
   if (member.deleting) throw new ParleyError('wrong_state', 'The account is being deleted.');
   await checkOwnPassword(
@@ -184,8 +201,18 @@ export async function deleteAccount(session: Session, { password }: parley.Delet
   );
   memberOf(session);
   member.deleting = true;
-  if ((await store.setState(member.account, 'closing')) === 'gone') {
-    throw new ParleyError('account_deleted', 'The account was deleted.');
+  member.mailbox.close();
+  try {
+    // The store takes nothing for a closing account: what has a place in the mailbox must be there before.
+    await mail.settle(member.mailbox);
+    memberOf(session);
+    if ((await store.setState(member.account, 'closing')) === 'gone') {
+      throw new ParleyError('account_deleted', 'The account was deleted.');
+    }
+  } catch (error) {
+    member.deleting = false;
+    if (session.state.name === 'member') member.mailbox.reopen();
+    throw error;
   }
   return { reply: { done: {} }, after: () => member.mailbox.drain(() => void removeDrained(session, member)) };
 }

@@ -20,9 +20,8 @@ type Entry = { account: number; name: string; online: boolean };
 /** Not shown where either has blocked the other. */
 function seesOnline(session: Session, account: number): boolean {
   if (account === session.account) return true;
-  const { presence } = session.services;
-  if (!presence.isOnline(account) || session.blocks.has(account)) return false;
-  return !presence.listener(account)?.blocks.has(session.account);
+  const person = session.services.presence.person(account);
+  return person !== undefined && !session.blocks.has(account) && !person.blocks.has(session.account);
 }
 
 export async function openAccount(session: Session, name: string): Promise<AccountRecord> {
@@ -84,23 +83,34 @@ export async function users(session: Session, { pattern, after }: parley.Users.$
 
 export async function block(session: Session, { name, on }: parley.Block.$Properties): Promise<Answer> {
   const { account: self, mailbox } = memberOf(session);
-  const { store, presence } = session.services;
+  const { store } = session.services;
   const account = await store.accountNamed(name ?? '');
   memberOf(session);
-  if (!account || account.state === 'removed') {
+  if (!account || (on && account.state === 'removed')) {
     throw new ParleyError('unknown_account', `There is no account named ${printable(name ?? '')}.`);
   }
   if (account.id === self) throw new ParleyError('bad_name', 'You cannot block yourself.');
   if (on && mailbox.blocks.size >= maxBlocks)
     throw new ParleyError('rate_limited', `At most ${maxBlocks} can be blocked.`);
   // In force for whatever reaches the center from now on; the reply says that it is also kept.
-  if (on) mailbox.blocks.add(account.id);
-  else mailbox.blocks.delete(account.id);
-  await store.setBlock(self, account.id, on ?? false);
+  const before = mailbox.blocks.has(account.id);
+  setMember(mailbox.blocks, account.id, on ?? false);
+  try {
+    await store.setBlock(self, account.id, on ?? false);
+  } catch (error) {
+    setMember(mailbox.blocks, account.id, before);
+    throw error;
+  }
   if (on) await session.services.links.end(self, account.id, 'blocked');
+  memberOf(session);
   return {
-    reply: { accountEntry: { account: account.id, name: account.name, online: presence.isOnline(account.id) && !on } },
+    reply: { accountEntry: { account: account.id, name: account.name, online: seesOnline(session, account.id) } },
   };
+}
+
+function setMember(set: Set<number>, member: number, is: boolean): void {
+  if (is) set.add(member);
+  else set.delete(member);
 }
 
 export async function blocked(session: Session, { after }: parley.Blocked.$Properties): Promise<Answer> {

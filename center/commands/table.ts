@@ -46,7 +46,7 @@ export const commands = {
   introduce: { when: ['member'], run: introduce },
   punch: { when: ['member'], run: punch },
   tunnelOpen: { when: ['member'], run: tunnelOpen },
-  heartbeat: { when: ['greeted', 'member'], run: heartbeat },
+  heartbeat: { when: ['greeted', 'entering', 'member'], run: heartbeat },
 } as const satisfies { [Name in keyof Reply]?: Command<NonNullable<Reply[Name]>> };
 
 export type RequestName = keyof typeof commands;

@@ -2,7 +2,7 @@
 // center does all day. Anything unusual is left to protobufjs. Numbers of fields: shared/protocol.proto.
 import { isUtf8 } from 'node:buffer';
 import { ParleyError } from '../../shared/errors.ts';
-import { decodeFrame, lengthBytes } from '../../shared/frames.ts';
+import { lengthBytes } from '../../shared/frames.ts';
 import { parley } from '../../shared/protocol.js';
 
 // Tags: field number << 3 | wire type. All are one byte.
@@ -227,14 +227,58 @@ export function writeReceipt(
 export interface DeliverView {
   position: number;
   from: number;
-  outbox: Buffer;
+  outboxStart: number;
+  outboxEnd: number;
   number: number;
 }
 
-/** Reads a Frame{deliver}. Throws on bytes that are not one: the store's checksums let none through. */
+const deliverView: DeliverView = { position: 0, from: 0, outboxStart: 0, outboxEnd: 0, number: 0 };
+
+/**
+ * Reads a Frame{deliver}, whose fields are in ascending order; the view is only good until the next call.
+ * Throws on bytes that are not one: the store's checksums let none through.
+ */
 export function readDeliver(bytes: Buffer, start: number, end: number): DeliverView {
-  const frame = decodeFrame(bytes, start, end);
-  if (!frame.deliver) throw new Error('the store holds a frame that is not a Deliver');
-  const { position, from, outbox, number } = frame.deliver;
-  return { position: position ?? 0, from: from ?? 0, outbox: Buffer.from(outbox ?? []), number: number ?? 0 };
+  const view = deliverView;
+  cursor.at = start + 1;
+  view.position = 0;
+  view.from = 0;
+  view.outboxStart = 0;
+  view.outboxEnd = 0;
+  view.number = 0;
+  if (bytes[start] !== tagDeliver || readVarint(bytes, end, cursor) !== end - cursor.at) throw notDeliver();
+  if (bytes[cursor.at] === tagVarint1) {
+    cursor.at++;
+    view.position = readVarint(bytes, end, cursor);
+  }
+  if (bytes[cursor.at] === tagFixed2) {
+    view.from = bytes.readUInt32LE(cursor.at + 5) * twoTo32 + bytes.readUInt32LE(cursor.at + 1);
+    cursor.at += 9;
+  }
+  if (bytes[cursor.at] === tagBytes3) {
+    cursor.at++;
+    const length = readVarint(bytes, end, cursor);
+    view.outboxStart = cursor.at;
+    view.outboxEnd = cursor.at + length;
+    cursor.at = view.outboxEnd;
+  }
+  if (bytes[cursor.at] === tagString4) {
+    cursor.at++;
+    const length = readVarint(bytes, end, cursor);
+    cursor.at += length;
+  }
+  if (bytes[cursor.at] === tagVarint5) {
+    cursor.at++;
+    readVarint(bytes, end, cursor);
+  }
+  if (bytes[cursor.at] === tagNumber) {
+    cursor.at++;
+    view.number = readVarint(bytes, end, cursor);
+  }
+  if (view.position <= 0 || view.number <= 0 || view.outboxEnd > end) throw notDeliver();
+  return view;
+}
+
+function notDeliver(): Error {
+  return new Error('the store holds a frame that is not a Deliver');
 }

@@ -1,4 +1,5 @@
 // Delivery: the mailboxes and outboxes in memory, and when each commits, saves and tells its senders.
+import { setTimeout as wait } from 'node:timers/promises';
 import { errorCodes, ParleyError } from '../../shared/errors.ts';
 import type { Chunk, ChunkPool } from '../chunks.ts';
 import type { Clock } from '../clock.ts';
@@ -13,9 +14,14 @@ import { type Flow, Outbox, outboxKey, type RefusalCode } from './outbox.ts';
 /** How long a delivered message waits for its recipient's Ack before it is committed all the same. */
 const patienceMs = 5;
 /** How long acknowledged positions and marks gather before they are saved. */
-const saveMs = 50;
+const saveMs = 100;
 /** After a failed write. */
 const retryMs = 1000;
+/** Until a mailbox has settled, it is looked at so often. */
+const settleMs = 20;
+const maxSettleTries = 250;
+/** When stopping: what still fails then is lost to this run, but nothing of it was accepted. */
+const maxStopTries = 20;
 /** Mailboxes and outboxes that nobody used for so long leave memory. */
 const sweepMs = 10_000;
 
@@ -37,8 +43,14 @@ export interface MailOptions {
 interface Arrival {
   flow: Flow;
   number: number;
-  bytes: Buffer;
-  proceed(): void;
+  /** failure: the mailbox could not be read. */
+  proceed(failure: RefusalCode | null): void;
+}
+
+/** A notice of the center's own: its number in the outbox of such notices, and its frame at a position. */
+export interface CenterNotice {
+  number: number;
+  encode(position: number, receivedAtMs: number): Buffer;
 }
 
 export class Mail {
@@ -59,6 +71,8 @@ export class Mail {
   readonly #outboxes = new Map<string, Outbox>();
   #lastOutbox: Outbox | null = null;
   #changed: Flow[] = [];
+  /** Those whose receipts wait for more. */
+  #held: Flow[] = [];
   #dueNow: Mailbox[] = [];
   #patient: Mailbox[] = [];
   #toSave: Mailbox[] = [];
@@ -67,6 +81,8 @@ export class Mail {
   readonly #sweeping: NodeJS.Timeout;
   readonly #later = new Set<NodeJS.Timeout>();
   #receivedAtMs = 0;
+  /** Settles when the last notices are sent. */
+  #notices: Promise<void> = Promise.resolve();
   #stopped = false;
 
   constructor(options: MailOptions) {
@@ -88,7 +104,10 @@ export class Mail {
   /** The mailbox of an account, read from the store where it is not in memory; null if the account is gone. */
   openMailbox(account: number): Promise<Mailbox | null> {
     const mailbox = this.#mailboxes.get(account);
-    if (mailbox) return Promise.resolve(mailbox);
+    if (mailbox) {
+      mailbox.usedAtMs = this.#clock.now();
+      return Promise.resolve(mailbox);
+    }
     let opening = this.#opening.get(account);
     if (!opening) {
       opening = this.#open(account).finally(() => this.#opening.delete(account));
@@ -106,6 +125,11 @@ export class Mail {
     return mailbox;
   }
 
+  /** What is in memory. */
+  get counts(): { mailboxes: number; outboxes: number } {
+    return { mailboxes: this.#mailboxes.size, outboxes: this.#outboxes.size };
+  }
+
   /** The mailbox if it is in memory. */
   mailbox(account: number): Mailbox | undefined {
     return this.#mailboxes.get(account);
@@ -113,10 +137,11 @@ export class Mail {
 
   /** Takes a mailbox out of memory for good: its account is removed. What is not committed is refused to its senders. */
   forget(account: number): void {
-    const mailbox = this.#mailboxes.get(account);
-    if (!mailbox) return;
-    this.#mailboxes.delete(account);
-    mailbox.vanish();
+    this.#mailboxes.get(account)?.vanish();
+  }
+
+  vanished(mailbox: Mailbox): void {
+    if (this.#mailboxes.get(mailbox.account) === mailbox) this.#mailboxes.delete(mailbox.account);
   }
 
   /** An outbox with its marks; its refusals are forgotten, since unresolved messages come again from the oldest. */
@@ -125,17 +150,22 @@ export class Mail {
     outbox.prefix = senderPrefix(sender, outbox.id, name);
     outbox.own = own;
     for (const flow of outbox.flows.values()) flow.refused = 0;
-    if (outbox.loaded) return outbox;
+    if (outbox.marks === 'read') return outbox;
     // What its recipients stored meanwhile must be in the store before it is read.
     this.#saveAll();
-    for (const mark of await this.store.outbox(sender, outbox.id)) {
+    outbox.marks = 'reading';
+    const marks = await this.store.outbox(sender, outbox.id).catch((error: unknown) => {
+      outbox.marks = 'unread';
+      throw error;
+    });
+    for (const mark of marks) {
       const flow = outbox.flow(mark.recipient);
       flow.placed = Math.max(flow.placed, mark.accepted);
       flow.marked = Math.max(flow.marked, mark.accepted);
       flow.accepted = Math.max(flow.accepted, mark.accepted);
       flow.stored = Math.max(flow.stored, mark.stored);
     }
-    outbox.loaded = true;
+    outbox.marks = 'read';
     return outbox;
   }
 
@@ -152,9 +182,11 @@ export class Mail {
     return outbox;
   }
 
-  /** The flow of a message that was read back from the store. */
-  flowOf(sender: number, outboxId: Uint8Array, recipient: number): Flow {
-    return this.#outbox(sender, outboxId).flow(recipient);
+  /** The flow of a message that was read back from the store; its outbox id is in these bytes, from start to end. */
+  flowOf(sender: number, bytes: Buffer, start: number, end: number, recipient: number): Flow {
+    const last = this.#lastOutbox;
+    if (last?.sender === sender && last.id.compare(bytes, start, end) === 0) return last.flow(recipient);
+    return this.#outbox(sender, bytes.subarray(start, end)).flow(recipient);
   }
 
   // --- sending --------------------------------------------------------------------------------------
@@ -180,6 +212,8 @@ export class Mail {
       outbox.session?.refused(flow.recipient, number, 'earlier_refused');
       return;
     }
+    // Sent again: those behind it can come.
+    if (number === flow.refused) flow.refused = 0;
     let mailbox = flow.mailbox;
     if (!mailbox || mailbox.state === 'gone') {
       mailbox = this.#mailboxes.get(flow.recipient) ?? null;
@@ -194,7 +228,6 @@ export class Mail {
     const refusal = this.#problem(flow, mailbox, view);
     if (refusal) this.#refuse(flow, number, refusal);
     else {
-      flow.refused = 0;
       mailbox.place(flow, number, bytes, view.tailStart, view.tailEnd);
     }
   }
@@ -222,9 +255,11 @@ export class Mail {
     return this.storedBytes + bytes > this.#maxStoreBytes ? 'store_full' : null;
   }
 
+  /** What is later than an open refusal is refused because of that one. */
   #refuse(flow: Flow, number: number, code: RefusalCode): void {
-    flow.refused = number;
-    flow.outbox.session?.refused(flow.recipient, number, code);
+    const isFirst = flow.refused === 0 || number <= flow.refused;
+    if (isFirst) flow.refused = number;
+    flow.outbox.session?.refused(flow.recipient, number, isFirst ? code : 'earlier_refused');
   }
 
   /** The first message to somebody: those after it queue up behind it while the mailbox is read. */
@@ -235,15 +270,15 @@ export class Mail {
     outbox.unresolvedMessages++;
     outbox.unresolvedBytes += bytes.length;
     const copied = { ...view, tailStart: 0, tailEnd: bytes.length };
-    const proceed = (): void => {
+    const proceed = (failure: RefusalCode | null): void => {
       this.resolved(flow, bytes.length);
       // A connection that ended meanwhile sends it again on the next one.
       if (session === null || outbox.session !== session) return;
-      if (this.#mailboxes.has(recipient)) this.send(outbox, copied, bytes);
-      else if (flow.refused === 0 || number <= flow.refused) this.#refuse(flow, number, 'unknown_account');
-      else session.refused(recipient, number, 'earlier_refused');
+      if (failure) this.#refuse(flow, number, failure);
+      else if (this.#mailboxes.has(recipient)) this.send(outbox, copied, bytes);
+      else this.#refuse(flow, number, 'unknown_account');
     };
-    const arrival: Arrival = { flow, number, bytes, proceed };
+    const arrival: Arrival = { flow, number, proceed };
     const waiting = this.#arrivals.get(recipient);
     if (waiting) {
       waiting.push(arrival);
@@ -254,22 +289,20 @@ export class Mail {
     this.openMailbox(recipient).then(
       () => {
         this.#arrivals.delete(recipient);
-        for (const { proceed } of arrivals) proceed();
+        for (const { proceed } of arrivals) proceed(null);
       },
       (error: unknown) => {
         this.#arrivals.delete(recipient);
         this.storeFailed(error);
-        for (const { flow, number, bytes } of arrivals) {
-          this.resolved(flow, bytes.length);
-          this.#refuse(flow, number, 'internal');
-        }
+        for (const { proceed } of arrivals) proceed('internal');
       },
     );
   }
 
   /** True if the center has not got it and never will from what it has read so far. */
   withdraw(outbox: Outbox, to: number, number: number): boolean {
-    const flow = outbox.flow(to);
+    const flow = outbox.flows.get(to);
+    if (!flow) return true;
     if (number <= flow.placed || this.#arrivals.get(to)?.some((a) => a.flow === flow && a.number === number))
       return false;
     if (flow.refused === number) flow.refused = 0;
@@ -277,30 +310,41 @@ export class Mail {
   }
 
   /** Places the center's own notices for this account; resolves when they are accepted. Repeats are left out. */
-  async sendNotices(
-    account: number,
-    outboxId: Uint8Array,
-    notices: { number: number; encode: (position: number, receivedAtMs: number) => Buffer }[],
-  ): Promise<void> {
+  sendNotices(account: number, outboxId: Uint8Array, notices: CenterNotice[]): Promise<void> {
+    // One after the other: two at once for one outbox would wait for each other's answers.
+    const sent = this.#notices.then(() => this.#sendNotices(account, outboxId, notices));
+    this.#notices = sent.catch(() => undefined);
+    return sent;
+  }
+
+  async #sendNotices(account: number, outboxId: Uint8Array, notices: CenterNotice[]): Promise<void> {
     const mailbox = await this.openMailbox(account);
-    if (!mailbox) return;
-    const outbox = await this.openOutbox(0, '', outboxId, mailbox);
+    const outbox = mailbox && (await this.openOutbox(0, '', outboxId, mailbox));
+    // Whoever is being deleted takes no mail of the center either.
+    if (!outbox || mailbox.state !== 'open') return;
     const flow = outbox.flow(account);
     const fresh = notices.filter(({ number }) => number > flow.placed);
     const last = fresh.at(-1)?.number ?? flow.placed;
     if (flow.accepted >= last) return;
     const accepted = Promise.withResolvers<void>();
+    const receipts = this.pool.take(receiptRoom * 2);
     outbox.session = {
-      reserve: (bytes) => this.pool.take(bytes),
-      refused: (_to, _number, code) => accepted.reject(new ParleyError(code, errorCodes[code])),
+      reserve: () => {
+        receipts.used = 0;
+        return receipts;
+      },
+      refused: (_to, _number, code) => {
+        if (code === 'unknown_account') accepted.resolve();
+        else accepted.reject(new ParleyError(code, errorCodes[code]));
+      },
       resolved: () => flow.accepted >= last && accepted.resolve(),
     };
-    flow.mailbox = mailbox;
     for (const { number, encode } of fresh) {
       mailbox.placeFrame(flow, number, (position) => encode(position, this.receivedAtMs));
     }
     await accepted.promise.finally(() => {
       outbox.session = null;
+      this.pool.release(receipts);
     });
   }
 
@@ -309,16 +353,32 @@ export class Mail {
     const mailbox = await this.openMailbox(account);
     if (!mailbox) return;
     mailbox.detach();
-    mailbox.state = 'closing';
-    mailbox.commit();
-    mailbox.save();
-    while (!mailbox.idle) {
-      await this.store.totalBytes();
+    mailbox.close();
+    await this.#until(mailbox, () => mailbox.idle || mailbox.state === 'gone');
+    this.vanished(mailbox);
+    mailbox.leaveMemory();
+  }
+
+  /** Resolves when all that has a place in the mailbox is committed or stored. */
+  async settle(mailbox: Mailbox): Promise<void> {
+    await this.#until(mailbox, () => mailbox.settled);
+  }
+
+  async #until(mailbox: Mailbox, done: () => boolean): Promise<void> {
+    for (let tries = 0; !done(); tries++) {
+      if (tries === maxSettleTries) throw new StoreError('failed', 'the store does not take what is in the mailbox');
       mailbox.commit();
       mailbox.save();
+      // Asked after those, answered after those. What failed is not tried again at once.
+      await this.store.time();
+      if (tries > 2) await wait(settleMs);
     }
-    mailbox.state = 'gone';
-    this.#mailboxes.delete(account);
+  }
+
+  /** Counts anew what is in the store: after something was taken away there. */
+  async recount(): Promise<void> {
+    const before = this.storedBytes;
+    this.storedBytes += (await this.store.totalBytes()) - before;
   }
 
   // --- what mailboxes ask for -------------------------------------------------------------------------
@@ -360,7 +420,7 @@ export class Mail {
     if (mailbox.inLists.patient) return;
     mailbox.inLists.patient = true;
     this.#patient.push(mailbox);
-    this.#patience ??= setTimeout(() => this.#commitPatient(), patienceMs);
+    this.#bePatient();
   }
 
   /** After a failed write. */
@@ -372,7 +432,7 @@ export class Mail {
     if (mailbox.inLists.save) return;
     mailbox.inLists.save = true;
     this.#toSave.push(mailbox);
-    this.#saving ??= setTimeout(() => this.#saveAll(), saveMs);
+    if (!this.#stopped) this.#saving ??= setTimeout(() => this.#saveAll(), saveMs);
   }
 
   saveLater(mailbox: Mailbox): void {
@@ -394,7 +454,9 @@ export class Mail {
   }
 
   readFailed(mailbox: Mailbox, error: unknown): void {
+    if (this.#stopped) return;
     this.#log.error({ err: error, account: mailbox.account }, 'a mailbox cannot be read; nothing of it is skipped');
+    this.#retry(() => mailbox.retryRead());
   }
 
   // --- turns and timers -------------------------------------------------------------------------------
@@ -409,13 +471,33 @@ export class Mail {
     }
     const changed = this.#changed;
     this.#changed = [];
-    for (const flow of changed) this.#tellSender(flow);
+    for (const flow of changed) {
+      if (this.#canWait(flow)) this.#hold(flow);
+      else this.#tellSender(flow);
+    }
+  }
+
+  /**
+   * A sender that has sent more already does not wait for this receipt: one for several is told when the last of them
+   * is resolved, or a moment later.
+   */
+  #canWait({ accepted, placed, outbox }: Flow): boolean {
+    return accepted < placed && outbox.unresolvedMessages * 2 < this.limits.maxUnresolvedMessages;
+  }
+
+  #hold(flow: Flow): void {
+    if (flow.held) return;
+    flow.held = true;
+    flow.changed = false;
+    this.#held.push(flow);
+    this.#bePatient();
   }
 
   #tellSender(flow: Flow): void {
     flow.changed = false;
+    flow.held = false;
     const session = flow.outbox.session;
-    if (!session) return;
+    if (!session || (flow.accepted === flow.toldAccepted && flow.stored === flow.toldStored)) return;
     const chunk: Chunk = session.reserve(receiptRoom * 2);
     // Stored implies accepted: one frame where both are true of the same number.
     if (flow.accepted > flow.toldAccepted && flow.accepted > flow.stored) {
@@ -441,12 +523,17 @@ export class Mail {
 
   #commitPatient(): void {
     this.#patience = null;
-    const patient = this.#patient;
-    this.#patient = [];
-    for (const mailbox of patient) {
-      mailbox.inLists.patient = false;
-      mailbox.commit();
-    }
+    for (const flow of this.#held) if (flow.held) this.#tellSender(flow);
+    this.#held = [];
+    this.#patient = this.#patient.filter((mailbox) => {
+      mailbox.inLists.patient = mailbox.commitPatiently();
+      return mailbox.inLists.patient;
+    });
+    if (this.#patient.length > 0) this.#bePatient();
+  }
+
+  #bePatient(): void {
+    if (!this.#stopped) this.#patience ??= setTimeout(() => this.#commitPatient(), patienceMs);
   }
 
   #saveAll(): void {
@@ -471,7 +558,7 @@ export class Mail {
       if (!mailbox.idle) mailbox.usedAtMs = this.#clock.now();
       else if (mailbox.usedAtMs < before && !this.#arrivals.has(account)) {
         this.#mailboxes.delete(account);
-        mailbox.state = 'gone';
+        mailbox.leaveMemory();
       }
     }
   }
@@ -479,16 +566,19 @@ export class Mail {
   /** Commits and saves everything; no message may come any more. */
   async stop(): Promise<void> {
     clearInterval(this.#sweeping);
-    if (this.#patience) clearTimeout(this.#patience);
     for (const timer of this.#later) clearTimeout(timer);
-    this.#commitPatient();
-    this.#endTurn();
-    this.#saveAll();
     this.#stopped = true;
-    // What is asked of the store is done in order: an answer to this means that all before it is done.
-    await this.store.saveTime(this.#clock.now()).catch(() => undefined);
-    this.#endTurn();
-    this.#saveAll();
+    for (let tries = 0; tries < maxStopTries; tries++) {
+      for (const mailbox of this.#mailboxes.values()) {
+        mailbox.commit();
+        mailbox.save();
+      }
+      this.#endTurn();
+      // What is asked of the store is done in order: an answer to this means that all before it is done.
+      const answered = await this.store.time().catch(() => null);
+      if (answered === null || [...this.#mailboxes.values()].every((mailbox) => mailbox.saved)) break;
+    }
+    if (this.#patience) clearTimeout(this.#patience);
     if (this.#saving) clearTimeout(this.#saving);
   }
 }

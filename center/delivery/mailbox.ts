@@ -55,6 +55,8 @@ export class Mailbox {
   /** Marks to give to the store. */
   readonly unsaved: Flow[] = [];
   inLists = { now: false, patient: false, save: false };
+  /** Connections that are logged in to the account: it stays in memory for them. */
+  sessions = 0;
   whenEmpty: (() => void) | null = null;
 
   readonly #mail: Mail;
@@ -73,8 +75,12 @@ export class Mailbox {
   #postedTo: number;
   #advancedTo: number;
   #next: number;
+  /** Delivered before the last look at what is due. */
+  #dueTo = 0;
   #reservedTo: number;
   #committing = false;
+  /** A commit was due while another was on its way. */
+  #commitDue = false;
   #saving = false;
   /** Runs read and not yet delivered; the place in the first. */
   #readAhead: MailboxRun[] = [];
@@ -106,14 +112,22 @@ export class Mailbox {
 
   /** Nothing here is needed in memory. */
   get idle(): boolean {
-    return (
-      !this.#recipient &&
-      this.#tail.length === 0 &&
-      !this.#committing &&
-      !this.#saving &&
-      this.unsaved.length === 0 &&
-      this.#ackedTo <= this.#advancedTo
-    );
+    return this.sessions === 0 && !this.#recipient && this.saved;
+  }
+
+  /** The store has all of it. */
+  get saved(): boolean {
+    return this.settled && !this.#saving && !this.#hasProgress;
+  }
+
+  /** All that has a place is committed or stored. */
+  get settled(): boolean {
+    return this.#tail.length === 0 && !this.#committing && this.#firstUncommitted() === this.#window.length;
+  }
+
+  /** There is something that the store has not been told. */
+  get #hasProgress(): boolean {
+    return this.unsaved.length > 0 || this.#ackedTo > this.#advancedTo;
   }
 
   usage(sender: number): Usage {
@@ -142,6 +156,7 @@ export class Mailbox {
 
   /** As place, for a frame of the center's own: a notice in the place of a message. */
   placeFrame(flow: Flow, number: number, encode: (position: number) => Buffer): void {
+    this.#take(flow);
     const position = this.#next++;
     const frame = encode(position);
     const direct = this.#isDirect(position);
@@ -182,9 +197,14 @@ export class Mailbox {
   #reserveTail(bytes: number): Chunk {
     const chunk = this.#tailChunk;
     if (chunk && chunk.buffer.length - chunk.used >= bytes) return chunk;
-    if (chunk) this.#mail.pool.release(chunk);
+    this.#releaseTailChunk();
     this.#tailChunk = this.#mail.pool.take(bytes);
     return this.#tailChunk;
+  }
+
+  #releaseTailChunk(): void {
+    if (this.#tailChunk) this.#mail.pool.release(this.#tailChunk);
+    this.#tailChunk = null;
   }
 
   // --- delivering ---------------------------------------------------------------------------------
@@ -193,7 +213,7 @@ export class Mailbox {
   attach(recipient: Recipient, generation: number, hold: boolean): void {
     this.detach();
     this.#recipient = recipient;
-    this.#generation = generation;
+    this.setGeneration(generation);
     this.#allowance = hold ? 0 : Number.POSITIVE_INFINITY;
     this.#fill();
   }
@@ -209,31 +229,31 @@ export class Mailbox {
       if (entry.chunk) uncommitted.push(entry);
       else this.#onDiskTo = Math.max(this.#onDiskTo, entry.position);
     }
-    // What was read from disk and what the window had beyond it are both there still.
-    if (this.#readAhead.length > 0) this.#onDiskTo = Math.max(this.#onDiskTo, this.#readAhead.at(-1)!.last);
     this.#readAhead = [];
     this.#window.clear();
     this.#windowBytes = 0;
     this.#tail.unshift(uncommitted);
     this.#deliveredTo = this.#ackedTo;
     if (uncommitted.length > 0) this.#mail.commitNow(this);
-    if (this.state === 'closing') this.state = 'open';
+    this.reopen();
     this.whenEmpty = null;
   }
 
+  /** A mailbox that drains holds nothing back. */
   setHold(hold: boolean): void {
-    this.#allowance = hold ? 0 : Number.POSITIVE_INFINITY;
+    this.#allowance = hold && this.state === 'open' ? 0 : Number.POSITIVE_INFINITY;
     this.#fill();
   }
 
   /** A login or a change of password came: what is stored from now on is stored by that session. */
   setGeneration(generation: number): void {
-    this.#generation = generation;
+    this.#generation = Math.max(this.#generation, generation);
   }
 
-  /** How many are not delivered yet; at most limit, unless that is 0. */
+  /** How many are neither delivered nor let through; at most limit, unless that is 0. */
   waiting(limit: number): number {
-    const waiting = this.count - this.#window.length;
+    const letThrough = Number.isFinite(this.#allowance) ? this.#allowance : 0;
+    const waiting = Math.max(0, this.count - this.#window.length - letThrough);
     return limit > 0 ? Math.min(limit, waiting) : waiting;
   }
 
@@ -243,9 +263,18 @@ export class Mailbox {
     this.#fill();
   }
 
+  /** Takes no more mail until the connection goes or reopen is called. */
+  close(): void {
+    if (this.state === 'open') this.state = 'closing';
+  }
+
+  reopen(): void {
+    if (this.state === 'closing') this.state = 'open';
+  }
+
   /** Stops taking mail and lets everything out; empty is called once when nothing is left anywhere. */
   drain(empty: () => void): void {
-    this.state = 'closing';
+    this.close();
     this.whenEmpty = empty;
     this.setHold(false);
     this.#checkEmpty();
@@ -269,10 +298,15 @@ export class Mailbox {
     this.#allowance--;
   }
 
+  /** Copies frames into the connection's output; a chunk may end within one. */
   #write(source: Uint8Array, start: number, end: number): void {
-    const chunk = this.#recipient!.reserve(end - start);
-    chunk.buffer.set(source.subarray(start, end), chunk.used);
-    chunk.used += end - start;
+    for (let at = start; at < end; ) {
+      const chunk = this.#recipient!.reserve(1);
+      const size = Math.min(end - at, chunk.buffer.length - chunk.used);
+      chunk.buffer.set(source.subarray(at, at + size), chunk.used);
+      chunk.used += size;
+      at += size;
+    }
   }
 
   #fill(): void {
@@ -293,6 +327,11 @@ export class Mailbox {
     }
   }
 
+  /** Looks again for what can be delivered: after the store failed to read. */
+  retryRead(): void {
+    if (this.state !== 'gone') this.#fill();
+  }
+
   async #read(): Promise<void> {
     this.#reading = true;
     const epoch = this.#epoch;
@@ -305,35 +344,54 @@ export class Mailbox {
         // Positions of refused messages leave holes: nothing there is also an answer.
         if (runs.length === 0) this.#deliveredTo = upTo;
       }
-    } catch (error) {
-      this.#mail.readFailed(this, error);
-      return;
-    } finally {
       this.#reading = false;
+      if (this.#recipient) this.#fill();
+    } catch (error) {
+      this.#reading = false;
+      this.#mail.readFailed(this, error);
     }
-    if (this.#recipient) this.#fill();
   }
 
   /** Delivers from the runs that were read until they end or the window is full. */
   #deliverRead(): void {
     const run = this.#readAhead[0]!;
     const frames = Buffer.from(run.frames.buffer, run.frames.byteOffset, run.frames.byteLength);
+    // What lies together goes out together.
+    let stretch = this.#readAt;
     while (this.#readAt < frames.length && this.#hasRoom()) {
       const start = this.#readAt;
       const end = start + lengthBytes + frames.readUInt32BE(start);
       this.#readAt = end;
       const view = readDeliver(frames, start + lengthBytes, end);
-      if (view.position <= this.#deliveredTo) continue;
-      const flow = this.#mail.flowOf(view.from, view.outbox, this.account);
-      flow.mailbox ??= this;
-      this.#write(frames, start, end);
+      if (view.position <= this.#deliveredTo) {
+        stretch = end;
+        continue;
+      }
+      if (view.position > this.#onDiskTo) {
+        // A commit was overtaken by this read: what it wrote is still in the tail, and delivered from there.
+        this.#write(frames, stretch, start);
+        this.#readAhead = [];
+        this.#readAt = 0;
+        this.#deliveredTo = this.#onDiskTo;
+        return;
+      }
+      const flow = this.#mail.flowOf(view.from, frames, view.outboxStart, view.outboxEnd, this.account);
+      this.#take(flow);
       const { position, number } = view;
       this.#toWindow({ position, flow, number, before: 0, bytes: end - start, chunk: null, start: 0 });
     }
+    this.#write(frames, stretch, this.#readAt);
     if (this.#readAt < frames.length) return;
-    this.#deliveredTo = Math.max(this.#deliveredTo, run.last);
+    this.#deliveredTo = Math.max(this.#deliveredTo, Math.min(run.last, this.#onDiskTo));
     this.#readAhead.shift();
     this.#readAt = 0;
+  }
+
+  /** The flow may know this account's mailbox as it was in memory before. */
+  #take(flow: Flow): void {
+    if (flow.mailbox === this) return;
+    flow.mailbox = this;
+    flow.usage = null;
   }
 
   // --- acknowledged -------------------------------------------------------------------------------
@@ -382,7 +440,7 @@ export class Mailbox {
 
   #checkEmpty(): void {
     if (!this.whenEmpty || this.count > 0 || this.#committing || this.#saving) return;
-    if (this.#ackedTo > this.#advancedTo || this.unsaved.length > 0) return;
+    if (this.#hasProgress) return;
     const empty = this.whenEmpty;
     this.whenEmpty = null;
     empty();
@@ -392,11 +450,33 @@ export class Mailbox {
 
   /** Hands what is neither committed nor stored to the store, in queue order. */
   commit(): void {
-    if (this.#committing || this.state === 'gone') return;
+    this.#commitUpTo(Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Commits what was delivered before the last call: that had time to be acknowledged, what came since has not.
+   * False when nothing is left to wait for.
+   */
+  commitPatiently(): boolean {
+    const due = this.#dueTo;
+    this.#dueTo = this.#deliveredTo;
+    const oldest = this.#window.at(this.#firstUncommitted());
+    if (!oldest) return false;
+    if (oldest.position <= due) this.#commitUpTo(due);
+    return true;
+  }
+
+  #commitUpTo(upTo: number): void {
+    if (this.state === 'gone') return;
+    if (this.#committing) {
+      if (upTo === Number.POSITIVE_INFINITY) this.#commitDue = true;
+      return;
+    }
     const entries: Entry[] = [];
     let bytes = 0;
     const take = (entry: Entry): boolean => {
       if (entry.position <= this.#postedTo) return true;
+      if (entry.position > upTo) return false;
       if (entries.length >= maxRunMessages || bytes >= maxRunBytes) return false;
       entries.push(entry);
       bytes += entry.bytes;
@@ -409,6 +489,9 @@ export class Mailbox {
     const before = this.#postedTo;
     this.#postedTo = entries.at(-1)!.position;
     this.#committing = true;
+    // What is not due yet is not left over.
+    this.#commitDue = !whole && upTo === Number.POSITIVE_INFINITY;
+    this.#mail.storedBytes += bytes;
     for (const { flow, number } of entries) {
       if (number > flow.marked) flow.marked = number;
       this.#markUnsaved(flow);
@@ -430,7 +513,7 @@ export class Mailbox {
       .finally(() => held && this.#mail.pool.release(held))
       .then(
         (result) => (result === 'gone' ? this.vanish() : this.#committed(run)),
-        (error: unknown) => this.#failed(before, flows, error),
+        (error: unknown) => this.#failed(before, entries, flows, error),
       );
   }
 
@@ -456,7 +539,6 @@ export class Mailbox {
   #committed(run: AppendRun): void {
     this.#committing = false;
     this.#reservedTo = Math.max(this.#reservedTo, run.reservedTo);
-    this.#mail.storedBytes += run.frames.length;
     for (const entry of this.#window) if (entry.chunk && entry.position <= run.last) this.#accept(entry);
     for (let entry = this.#tail.peek(); entry && entry.position <= run.last; entry = this.#tail.peek()) {
       this.#tail.shift();
@@ -467,9 +549,10 @@ export class Mailbox {
       } else this.#onDiskTo = entry.position;
       this.#accept(entry);
     }
+    if (this.#tail.length === 0) this.#releaseTailChunk();
     // All that came meanwhile has waited long enough.
-    if (this.#tail.length > 0) this.#mail.commitNow(this);
-    if (this.#ackedTo > this.#advancedTo || this.unsaved.length > 0) this.#mail.saveSoon(this);
+    if (this.#commitDue || this.#tail.length > 0) this.#mail.commitNow(this);
+    if (this.#hasProgress) this.#mail.saveSoon(this);
     this.#fill();
     this.#checkEmpty();
   }
@@ -484,9 +567,11 @@ export class Mailbox {
   }
 
   /** Nothing of the run was kept. What nobody has seen is refused; what was delivered may still be stored. */
-  #failed(before: number, flows: Flow[], error: unknown): void {
+  #failed(before: number, entries: Entry[], flows: Flow[], error: unknown): void {
     this.#committing = false;
     this.#postedTo = before;
+    // Of those stored meanwhile it was taken off then.
+    for (const { chunk, bytes } of entries) if (chunk) this.#mail.storedBytes -= bytes;
     for (const flow of flows) {
       flow.marked = flow.accepted;
       this.#markUnsaved(flow);
@@ -499,12 +584,14 @@ export class Mailbox {
 
   #refuseTail(code: RefusalCode): void {
     for (let entry = this.#tail.shift(); entry; entry = this.#tail.shift()) this.#refuse(entry, code);
+    this.#releaseTailChunk();
   }
 
   #refuse(entry: Entry, code: RefusalCode): void {
     const flow = entry.flow;
     this.#mail.pool.release(entry.chunk!);
     entry.chunk = null;
+    if (entry.position <= this.#postedTo) this.#mail.storedBytes -= entry.bytes;
     this.#forget(flow, entry.bytes);
     this.#mail.resolved(flow, entry.bytes);
     const first = flow.refused === 0 || entry.number <= flow.refused;
@@ -520,12 +607,20 @@ export class Mailbox {
   vanish(): void {
     this.#committing = false;
     this.state = 'gone';
-    for (const entry of this.#window) entry.flow.outbox.inWindow--;
+    this.#mail.vanished(this);
     for (let entry = this.#window.shift(); entry; entry = this.#window.shift()) {
+      entry.flow.outbox.inWindow--;
       if (entry.chunk) this.#refuse(entry, 'unknown_account');
     }
     this.#refuseTail('unknown_account');
+    for (const flow of this.unsaved) flow.unsaved = false;
     this.unsaved.length = 0;
+  }
+
+  /** Out of memory, all of it being in the store. */
+  leaveMemory(): void {
+    this.state = 'gone';
+    this.#releaseTailChunk();
   }
 
   // --- saving progress ----------------------------------------------------------------------------
@@ -550,6 +645,7 @@ export class Mailbox {
         if (result === 'stale') return this.#unsave(flows);
         if (advance) this.#advancedTo = Math.max(this.#advancedTo, position);
         else this.#reservedTo = Math.max(this.#reservedTo, reservation);
+        if (this.#hasProgress) this.#mail.saveSoon(this);
         this.#checkEmpty();
       },
       (error: unknown) => {

@@ -51,6 +51,8 @@ export interface Flow {
   refused: number;
   /** It is in the list of those whose sender has something to hear. */
   changed: boolean;
+  /** Its receipts wait for those of what came after. */
+  held: boolean;
   /** Its mark has not been given to the store. */
   unsaved: boolean;
 }
@@ -69,8 +71,8 @@ export class Outbox {
   unresolvedBytes = 0;
   /** Delivered and not acknowledged: their receipts will come. */
   inWindow = 0;
-  /** Its marks were read from the store. */
-  loaded = false;
+  /** Whether its marks were read from the store. */
+  marks: 'unread' | 'reading' | 'read' = 'unread';
   /** The flow of the last message: conversations go to one recipient for a while. */
   lastFlow: Flow | null = null;
   lastToLow = 0;
@@ -97,6 +99,7 @@ export class Outbox {
         toldStored: 0,
         refused: 0,
         changed: false,
+        held: false,
         unsaved: false,
       };
       this.flows.set(recipient, flow);
@@ -113,8 +116,8 @@ export class Outbox {
 
   /** Nothing would be lost by forgetting it. */
   get idle(): boolean {
-    if (this.session || this.unresolvedMessages > 0 || this.inWindow > 0) return false;
-    for (const flow of this.flows.values()) if (flow.unsaved || flow.changed) return false;
+    if (this.session || this.marks === 'reading' || this.unresolvedMessages > 0 || this.inWindow > 0) return false;
+    for (const flow of this.flows.values()) if (flow.unsaved || flow.changed || flow.held) return false;
     return true;
   }
 }

@@ -123,6 +123,26 @@ describe('peer in a pipe', function () {
     expect(stderr).to.include('nothing listens there');
   });
 
+  it('exits 3 where the center is not the one it was before', async () => {
+    const args = data();
+    const first = await RunningCenter.start();
+    const { port } = first;
+    try {
+      await first.importUsers('seas summerisover\n');
+      expect((await runPeer(first, args, 'seas\nsummerisover\n')).stderr).to.include('First contact');
+    } finally {
+      await first.stop();
+    }
+    const second = await RunningCenter.start([], port);
+    try {
+      const { code, stderr } = await runPeer(second, args, 'seas\nsummerisover\n');
+      expect(code).to.equal(3);
+      expect(stderr.match(/SHA256:/g)).to.have.length(2);
+    } finally {
+      await second.stop();
+    }
+  });
+
   it('exits 4 when displaced', async () => {
     const [seas] = await users('seas');
     const first = startPeer(center, data());

@@ -1,4 +1,6 @@
 // The peer as somebody uses it: the real programs in real terminals.
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { expect } from 'chai';
 import { program, RunningCenter, temporaryDirectory } from '../helpers/programs.ts';
 import { Tmux, type TmuxOptions } from '../helpers/tmux.ts';
@@ -260,6 +262,97 @@ describe('terminal', function () {
       expect(await terminal.ended(), end).to.equal(code);
       await terminal.sees(/^icanon$/m);
     }
+  });
+
+  it('stops and goes on as a job of a shell', async () => {
+    await users('seas', 'google');
+    const seas = await open(['bash', '--norc', '-i'], { env: { PS1: 'shell$ ' } });
+    await seas.sees('shell$');
+    await seas.enter(peerCommand().join(' '));
+    await seas.sees('Username:');
+    await seas.enter('seas');
+    await seas.enter('summerisover');
+    await seas.sees('Welcome, seas!');
+    await seas.type('message google Hel');
+    await seas.press('C-z');
+    await seas.sees(/Stopped(.*\n)*shell\$$/);
+    await seas.enter('stty -a | tr " " "\\n" | grep icanon');
+    await seas.sees(/^icanon$/m);
+    await seas.enter('fg');
+    await seas.sees(/\n>message google Hel$/);
+    const google = await logIn('google');
+    await seas.sees('google has logged on.\n>message google Hel');
+    await seas.enter('lo');
+    await google.sees('<seas>: Hello');
+  });
+
+  it('says what takes long, and leaves at once all the same', async () => {
+    const silent = createServer().listen(0, 'localhost');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    try {
+      const command = peerCommand();
+      command[command.indexOf('localhost') + 1] = String(port);
+      const terminal = await open(command);
+      await terminal.sees('Username:');
+      await terminal.enter('seas');
+      await terminal.enter('summerisover');
+      await terminal.sees(`Connecting to localhost:${port}…`);
+      await terminal.press('C-c');
+      expect(await terminal.ended()).to.equal(0);
+      expect(await terminal.screen()).not.to.include('Connecting');
+    } finally {
+      silent.close();
+    }
+  });
+
+  it('asks again where there is no center', async () => {
+    const terminal = await open(peerCommand());
+    await center.down();
+    await terminal.sees('Username:');
+    await terminal.enter('seas');
+    await terminal.enter('summerisover');
+    await terminal.sees(/nothing listens there\. Is the center running\?\.?\nUsername:$/);
+    await center.up();
+    await users('seas');
+    await terminal.enter('seas');
+    await terminal.enter('summerisover');
+    await terminal.sees('Welcome, seas!');
+  });
+
+  it('leaves a question of a command without leaving the program', async () => {
+    await users('seas');
+    const seas = await logIn('seas');
+    await seas.enter('passwd');
+    await seas.sees(/Old password:$/);
+    await seas.press('C-c');
+    await seas.sees(/nothing was changed\.\n>$/);
+    await seas.press('C-d');
+    expect(await seas.ended()).to.equal(0);
+  });
+
+  it('says at quit what is unsent, and sends it after the next login', async () => {
+    await users('seas', 'google');
+    const command = peerCommand();
+    const seas = await open(command);
+    await seas.enter('seas');
+    await seas.enter('summerisover');
+    await seas.sees('Welcome, seas!');
+    await center.down();
+    await seas.sees('Connection lost, 0 messages will be sent later.');
+    await seas.enter('message google from before');
+    await seas.sees('(pending) to google: from before');
+    await seas.enter('quit');
+    await seas.sees('1 message is unsent: it goes at your next login.');
+    expect(await seas.ended()).to.equal(0);
+    await center.up();
+    const again = await open(command);
+    await again.enter('seas');
+    await again.enter('summerisover');
+    await again.sees('Welcome, seas!');
+    await again.sees('to google: from before');
+    const google = await logIn('google');
+    await google.sees(/You have 1 message waiting\.\n\(.*\) <seas>: from before\n>/);
   });
 
   it('is readable without a cursor to move', async () => {

@@ -1,12 +1,14 @@
 // The real programs as processes: a center to talk to, and peers in pipes.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const root = new URL('../../', import.meta.url).pathname;
-const patienceMs = 8_000;
+const defaultPatienceMs = 15_000;
 /** bcrypt's least: passwords are not what is tested here. */
 const bcryptCost = '4';
 
@@ -25,7 +27,9 @@ export class Running {
   readonly child: ChildProcess;
   stdout = '';
   stderr = '';
-  #onOutput: () => void = () => undefined;
+  /** It has ended, and all that it wrote is here. */
+  hasEnded = false;
+  readonly #waiting = new Set<() => void>();
 
   constructor(command: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const { NO_COLOR: _color, PARLEY_PASSWORD: _password, ...clean } = process.env;
@@ -33,12 +37,20 @@ export class Running {
     this.child.stdin!.on('error', () => undefined);
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
-      this.#onOutput();
+      this.#wake();
     });
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
+      this.#wake();
     });
-    this.child.on('close', () => this.#onOutput());
+    this.child.on('close', () => {
+      this.hasEnded = true;
+      this.#wake();
+    });
+  }
+
+  #wake(): void {
+    for (const waiting of this.#waiting) waiting();
   }
 
   write(text: string): void {
@@ -46,30 +58,65 @@ export class Running {
   }
 
   /** Waits until stdout fits. */
-  async sees(wanted: string | RegExp): Promise<string> {
-    const timeout = AbortSignal.timeout(patienceMs);
-    for (;;) {
-      if (typeof wanted === 'string' ? this.stdout.includes(wanted) : wanted.test(this.stdout)) return this.stdout;
-      if (timeout.aborted || this.child.exitCode !== null || this.child.signalCode !== null) {
-        throw new Error(`did not see ${wanted} in:\n${this.stdout}\n--- stderr\n${this.stderr}`);
-      }
-      await new Promise<void>((resolve) => {
-        this.#onOutput = resolve;
-        timeout.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
+  sees(wanted: string | RegExp, patienceMs = defaultPatienceMs): Promise<string> {
+    return this.#reads('stdout', wanted, patienceMs);
+  }
+
+  /** Waits until stderr fits. */
+  complains(wanted: string | RegExp, patienceMs = defaultPatienceMs): Promise<string> {
+    return this.#reads('stderr', wanted, patienceMs);
+  }
+
+  #reads(from: 'stdout' | 'stderr', wanted: string | RegExp, patienceMs: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (typeof wanted === 'string' ? this[from].includes(wanted) : wanted.test(this[from])) {
+          done();
+          resolve(this[from]);
+        } else if (this.hasEnded) fail();
+      };
+      const fail = (): void => {
+        done();
+        reject(new Error(`did not see ${wanted} in:\n${this.stdout}\n--- stderr\n${this.stderr}`));
+      };
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+      };
+      const timer = setTimeout(fail, patienceMs);
+      this.#waiting.add(look);
+      look();
+    });
   }
 
   /** Resolves with the exit code, or the name of the signal. */
   async ended(): Promise<number | string | null> {
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'close');
+    if (!this.hasEnded) await once(this.child, 'close');
     return this.child.exitCode ?? this.child.signalCode;
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    if (this.hasEnded) return;
     this.child.kill(signal);
     await once(this.child, 'close');
+  }
+}
+
+/**
+ * A port that nobody listens on, below those that the system gives to outgoing connections: while a center is down, no
+ * connection of a peer that tries to reach it takes its port.
+ */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer();
+    const listening = once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    server.listen(randomInt(16_384, 32_768), 'localhost');
+    const { port } = (await listening) ? (server.address() as AddressInfo) : { port: 0 };
+    await new Promise((resolve) => server.close(resolve));
+    if (port !== 0) return port;
   }
 }
 
@@ -79,20 +126,25 @@ export class RunningCenter {
   port = 0;
   #running: Running | null = null;
   readonly #remove: () => void;
+  readonly #args: readonly string[];
 
-  private constructor() {
+  private constructor(args: readonly string[]) {
+    this.#args = args;
     const directory = temporaryDirectory();
     this.dataDir = directory.path;
     this.#remove = directory.remove;
   }
 
-  static async start(): Promise<RunningCenter> {
-    const center = new RunningCenter();
+  /** args: further options, such as limits; port 0: a free one. */
+  static async start(args: readonly string[] = [], port = 0): Promise<RunningCenter> {
+    const center = new RunningCenter(args);
+    center.port = port;
     await center.#start();
     return center;
   }
 
   async #start(): Promise<void> {
+    this.port ||= await freePort();
     const args = [
       'localhost',
       String(this.port),
@@ -102,6 +154,7 @@ export class RunningCenter {
       bcryptCost,
       '--log-level',
       'error',
+      ...this.#args,
     ];
     this.#running = new Running([...program('center'), ...args]);
     const text = await this.#running.sees(/listens on \S+:(\d+)\n/);

@@ -17,7 +17,7 @@ const waitMs = 5000;
 export class WirePeer {
   readonly stream: Duplex;
   readonly exporter: Uint8Array;
-  readonly key = generateKey();
+  key = generateKey();
   outbox: Uint8Array = randomBytes(16);
   hello: parley.Hello.$Properties = {};
   account = 0;
@@ -34,7 +34,8 @@ export class WirePeer {
     this.exporter = exporter;
     const decoder = new FrameDecoder(1 << 20);
     stream.on('data', (chunk: Buffer) => {
-      decoder.push(chunk, (bytes, start, end) => this.received.push(decodeFrame(bytes, start, end)));
+      // One end of a stream pair gets the very memory that the other end wrote from.
+      decoder.push(Buffer.from(chunk), (bytes, start, end) => this.received.push(decodeFrame(bytes, start, end)));
       this.#wake();
     });
     stream.on('error', () => undefined);
@@ -102,6 +103,13 @@ export class WirePeer {
     return JSON.stringify(this.received).slice(0, 500);
   }
 
+  /** Has not got a frame that fits, as of all that the center has said until now. */
+  async hasNot(fits: (frame: parley.Frame) => boolean): Promise<void> {
+    await this.fence();
+    const found = this.received.find(fits);
+    if (found) throw new Error(`this was not to come: ${JSON.stringify(found)}`);
+  }
+
   /** The next frame with this body. */
   async sees<Name extends Body>(name: Name): Promise<NonNullable<parley.Frame[Name]>> {
     const frame = await this.take((candidate) => candidate[name] != null, name);
@@ -113,6 +121,39 @@ export class WirePeer {
     const request = ++this.#request;
     this.send({ ...frame, request });
     return this.take((candidate) => candidate.request === request, `the reply to ${Object.keys(frame)[0]}`);
+  }
+
+  /** Asks and is refused; gives the error. */
+  async refused(frame: Frame): Promise<parley.Error> {
+    const { error, ...more } = await this.ask(frame);
+    if (!error) throw new Error(`it was not refused: ${JSON.stringify(more)}`);
+    return error as parley.Error;
+  }
+
+  /** The error that the center says last, and then closes. */
+  async isClosed(): Promise<parley.Error> {
+    const { error } = await this.take((frame) => frame.error != null && !frame.request, 'the last error');
+    await this.ends();
+    return error as parley.Error;
+  }
+
+  /** A message, acknowledged: its text, with its sender. */
+  async reads(): Promise<string> {
+    const { fromName, body, position } = await this.sees('deliver');
+    this.ack(position ?? 0);
+    return `<${fromName}>: ${body}`;
+  }
+
+  /** Waits until the center has said that it accepted up to this number. */
+  async isAccepted(to: number, number: number): Promise<void> {
+    await this.take(
+      ({ accepted, stored }) => [accepted, stored].some((told) => told?.to === to && (told.number ?? 0) >= number),
+      `that ${number} is accepted`,
+    );
+  }
+
+  async isStored(to: number, number: number): Promise<void> {
+    await this.take(({ stored }) => stored?.to === to && (stored.number ?? 0) >= number, `that ${number} is stored`);
   }
 
   /** A heartbeat and its reply: all that the center had to say before is here. */

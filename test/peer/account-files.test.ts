@@ -20,14 +20,14 @@ describe('account files', () => {
     expect(center.account(7).path).to.equal(join(path, 'centers', 'ab'.repeat(16), 'accounts', '7'));
   });
 
-  it('know names without regard to case', () => {
+  it('know names without regard to case', async () => {
     expect(center.accountNamed('seas')).to.equal(null);
-    center.saveName('Seas', 7);
-    center.saveName('google', 8);
+    await center.saveName('Seas', 7);
+    await center.saveName('google', 8);
     expect(new CenterFiles(path, Buffer.alloc(16, 0xab)).accountNamed('sEAS')).to.equal(7);
-    center.removeName('seas', 8);
+    await center.removeName('seas', 8);
     expect(center.accountNamed('seas')).to.equal(7);
-    center.removeName('seas', 7);
+    await center.removeName('seas', 7);
     expect(center.accountNamed('seas')).to.equal(null);
     expect(center.accountNamed('google')).to.equal(8);
   });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { completions, helpLines, parseLine, parseObject, peerCommands } from '../../peer/commands.ts';
+import { helpLines, parseLine, parseObject, peerCommands } from '../../peer/commands.ts';
 import { CommandError } from '../../peer/fields.ts';
 import { commandNames } from '../../shared/names.ts';
 
@@ -109,15 +109,5 @@ describe('commands', () => {
     for (const name of peerCommands) expect(all).to.include(name);
     expect(helpLines('message')[0]).to.equal('message NAME TEXT');
     expect(() => helpLines('mesage')).to.throw('Did you mean message?');
-  });
-
-  it('offer what may stand where the cursor is', () => {
-    expect(completions('mes', ['google'])).to.include('message');
-    expect(completions('/mes', ['google'])).to.include('/message');
-    expect(completions('message g', ['google'])).to.deep.equal(['google']);
-    expect(completions('message google H', ['google'])).to.deep.equal([]);
-    expect(completions('help ', ['google'])).to.include('block');
-    expect(completions('hold ', [])).to.deep.equal(['on', 'off']);
-    expect(completions('online ', ['google'])).to.deep.equal([]);
   });
 });

@@ -79,6 +79,18 @@ describe('delivery to a peer', () => {
     expect(await codeOf(seas.send('bot', 'three'))).to.equal('unknown_account');
   });
 
+  it('tells the sender of mail that waited longer than the operator allows', async () => {
+    const seas = await town.registered('seas');
+    const bot = await silent('bot');
+    await bot.close();
+    await seas.send('bot', 'one');
+    await town.center.stop();
+    await town.start({ expireMailAfterMs: 1 });
+    const { message, code } = await seas.sees('failed');
+    expect([message.text, code]).to.deep.equal(['one', 'expired']);
+    expect(seas.history()[0]).to.include({ state: 'failed' });
+  });
+
   it('keeps apart what several readers take', async () => {
     const seas = await town.registered('seas');
     const bot = await silent('bot');

@@ -224,6 +224,27 @@ describe('the outbox', () => {
     expect(order).to.deep.equal(['g1', 'g2', 'l4', 'g3', 'l5']);
   });
 
+  it('fails what was accepted and turns out undeliverable', async () => {
+    const outgoing = new Outgoing(store);
+    outbox = new Outbox(store, outgoing, (event) => events.push(event));
+    outbox.attach(connection);
+    const stored = codeOf(outbox.add('google', 'g1', 'stored'));
+    write('g2');
+    await lookups();
+    await seesUpTo('g2');
+    center.says({ accepted: { to: google, number: 2 } });
+    await fence();
+    const notice = { to: google, toName: 'google', outbox: outgoing.outboxId, number: 1, code: 'expired' };
+    expect(outbox.undeliverable(notice)).to.equal(true);
+    expect(await stored).to.equal('expired');
+    expect(events.at(-1)).to.deep.include({ type: 'failed', code: 'expired' });
+    expect(outbox.undeliverable(notice)).to.equal(false);
+    center.says({ stored: { to: google, number: 2 } });
+    await fence();
+    expect(outgoing.message(1)).to.include({ state: 'failed', reason: 'it waited too long for its recipient' });
+    expect(outgoing.message(2)).to.include({ state: 'stored' });
+  });
+
   it('gives up waiting by a signal, and the message stays', async () => {
     const abort = new AbortController();
     const sent = codeOf(outbox.add('google', 'g1', 'accepted', abort.signal));

@@ -75,6 +75,12 @@ function frameOf(fields: Buffer[]): Buffer {
   return Buffer.concat([head.subarray(0, at), inner]);
 }
 
+/** What readDeliver reads, with the outbox id itself. */
+function viewOf(bytes: Buffer, start: number, end: number): object {
+  const { outboxStart, outboxEnd, ...view } = readDeliver(bytes, start, end);
+  return { ...view, outbox: Buffer.from(bytes.subarray(outboxStart, outboxEnd)) };
+}
+
 describe('codec', () => {
   describe('golden bytes', () => {
     const message = '1219' + '098877665544332200' + '40ac02' + '48959aef3a' + '520668c3a96c6c6f';
@@ -276,7 +282,7 @@ describe('codec', () => {
           expect(read).to.deep.include({ position, from, fromName: name, receivedAtMs, number, sentAtMs, body });
           expect(Buffer.from(read!.outbox!)).to.deep.equal(outbox);
           const { bytes, start, end } = amid(frame, 0x1a);
-          expect(readDeliver(bytes, start, end)).to.deep.equal({ position, from, outbox, number });
+          expect(viewOf(bytes, start, end)).to.deep.equal({ position, from, outbox, number });
         }),
         { numRuns: 500 },
       );
@@ -285,7 +291,7 @@ describe('codec', () => {
     it('is read back as the center’s own notice too', () => {
       const undeliverable = { to: 5, toName: 'google', outbox, number: 9, code: 'undeliverable' };
       const frame = encoded({ deliver: { position: 3, from: 0, outbox, receivedAtMs: 4, number: 9, undeliverable } });
-      expect(readDeliver(frame, 0, frame.length)).to.deep.equal({ position: 3, from: 0, outbox, number: 9 });
+      expect(viewOf(frame, 0, frame.length)).to.deep.equal({ position: 3, from: 0, outbox, number: 9 });
     });
   });
 

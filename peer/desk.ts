@@ -1,0 +1,97 @@
+// What a session works at: the account's files, which one process at a time may use, and the outbox and inbox over them.
+import { type DirectoryLock, waitForLock } from '../shared/directory.ts';
+import { asParleyError, ParleyError } from '../shared/errors.ts';
+import type { AccountFiles } from './account-files.ts';
+import type { Feed } from './feed.ts';
+import { Inbox } from './inbox.ts';
+import { Incoming } from './incoming.ts';
+import type { Entered } from './login.ts';
+import { Outbox } from './outbox.ts';
+import { Outgoing } from './outgoing.ts';
+import { Store } from './store.ts';
+
+/** How long the process that was displaced may take to let go of the account's files. */
+const lockTimeoutMs = 10_000;
+
+export interface DeskOptions {
+  feed: Feed;
+  isHistoryKept: boolean;
+  /** Nothing can be written any more. */
+  onFailure(error: ParleyError): void;
+}
+
+export class Desk {
+  readonly store: Store;
+  readonly outgoing: Outgoing;
+  readonly incoming: Incoming;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
+  readonly #entered: Entered;
+  readonly #files: AccountFiles;
+  readonly #lock: DirectoryLock;
+
+  /**
+   * Waits for whoever was displaced, then files what the login gave.
+   * @throws ParleyError busy where another process keeps the files, bad_data, cancelled
+   */
+  static async open(entered: Entered, options: DeskOptions, signal: AbortSignal): Promise<Desk> {
+    const files = entered.files.account(entered.account);
+    files.make();
+    const lock = await waitForLock(files.path, lockTimeoutMs, 'peer', signal).catch((error: unknown) => {
+      throw new ParleyError(signal.aborted ? 'cancelled' : 'busy', asParleyError(error).message);
+    });
+    try {
+      files.saveKey(entered.key);
+      files.saveToken(entered.token);
+      await entered.files.saveName(entered.name, entered.account);
+      return new Desk(entered, files, lock, options);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(entered: Entered, files: AccountFiles, lock: DirectoryLock, options: DeskOptions) {
+    const { feed, isHistoryKept, onFailure } = options;
+    this.#entered = entered;
+    this.#files = files;
+    this.#lock = lock;
+    this.store = new Store(isHistoryKept ? files.historyPath : null, onFailure);
+    this.outgoing = new Outgoing(this.store);
+    this.incoming = new Incoming(this.store);
+    this.outbox = new Outbox(this.store, this.outgoing, (event) => feed.emit(event));
+    this.inbox = new Inbox({
+      store: this.store,
+      incoming: this.incoming,
+      feed,
+      onUndeliverable: (notice) => this.outbox.undeliverable(notice),
+    });
+  }
+
+  /** There is no connection any more. */
+  detach(): void {
+    this.inbox.detach();
+    this.outbox.detach();
+  }
+
+  saveToken(token: string): void {
+    this.#files.saveToken(token);
+  }
+
+  removeToken(): void {
+    this.#files.removeToken();
+  }
+
+  /** The account is gone: its name may be given to another. */
+  removeName(): void {
+    const { files, name, account } = this.#entered;
+    // Left behind it does no harm: whoever logs in under it next is another account, and is filed as such.
+    files.removeName(name, account).catch(() => undefined);
+  }
+
+  /** Commits what there is and lets the next one in. */
+  close(): void {
+    this.store.close();
+    this.#lock.release();
+  }
+}

@@ -1,0 +1,96 @@
+// A real center in a directory of its own, and the peers that talk to it; both end with the test.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Center, type CenterOptions, storeFile } from '../../center/center.ts';
+import type { CenterLimits } from '../../center/limits.ts';
+import { WirePeer } from './wire.ts';
+
+export interface TestCenterOptions extends Partial<Omit<CenterOptions, 'limits'>> {
+  limits?: Partial<CenterLimits>;
+}
+
+/** Limits that are not what most tests are about. */
+const unlimited: Partial<CenterLimits> = { maxRegistrationsPerHour: 0, messagesPerSecond: 0 };
+
+/** A loopback center without TLS, unless told otherwise. */
+export class TestCenter {
+  readonly dataDir: string;
+  readonly options: TestCenterOptions;
+  readonly peers: WirePeer[] = [];
+  center!: Center;
+
+  private constructor(options: TestCenterOptions) {
+    this.dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'parley-center-'));
+    this.options = options;
+  }
+
+  static async start(options: TestCenterOptions = {}): Promise<TestCenter> {
+    const started = new TestCenter(options);
+    await started.open();
+    return started;
+  }
+
+  async open(changed: TestCenterOptions = {}): Promise<void> {
+    const { limits, ...options } = { ...this.options, ...changed };
+    this.center = await Center.start({
+      host: '127.0.0.1',
+      port: 0,
+      plain: true,
+      bcryptCost: 4,
+      ...options,
+      dataDir: this.dataDir,
+      limits: { ...unlimited, ...this.options.limits, ...limits },
+    });
+  }
+
+  /** Stops and starts it again; the peers of before are disconnected. */
+  async restart(changed: TestCenterOptions = {}): Promise<void> {
+    await this.center.stop();
+    for (const peer of this.peers.splice(0)) peer.destroy();
+    await this.open(changed);
+  }
+
+  /** A new connection that has said nothing. */
+  async connect(): Promise<WirePeer> {
+    const peer = await WirePeer.connect(this.center, { plain: this.options.plain ?? true });
+    this.peers.push(peer);
+    return peer;
+  }
+
+  async register(name: string): Promise<WirePeer> {
+    return (await this.connect()).register(name);
+  }
+
+  /** Registered and attached. */
+  async join(name: string, options: Parameters<WirePeer['attach']>[0] = {}): Promise<WirePeer> {
+    const peer = await this.register(name);
+    await peer.attach(options);
+    return peer;
+  }
+
+  async login(name: string, password?: string): Promise<WirePeer> {
+    return (await this.connect()).login(name, password);
+  }
+
+  async resume(before: WirePeer): Promise<WirePeer> {
+    return (await this.connect()).resume(before);
+  }
+
+  /** Runs one query on the center's database, as somebody else would who opened it. */
+  query(sql: string, ...values: (string | number)[]): Record<string, unknown>[] {
+    const db = new DatabaseSync(join(this.dataDir, storeFile), { readOnly: true });
+    try {
+      return db.prepare(sql).all(...values) as Record<string, unknown>[];
+    } finally {
+      db.close();
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const peer of this.peers.splice(0)) peer.destroy();
+    await this.center.stop();
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+}
