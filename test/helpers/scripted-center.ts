@@ -25,7 +25,7 @@ export class ScriptedCenter {
 
   constructor() {
     const [near, far] = duplexPair();
-    this.channel = { stream: near, exporter: Buffer.alloc(0), certificateKey: null };
+    this.channel = { stream: near, exporter: Buffer.alloc(0), certificateKey: null, localEnd: null };
     this.stream = far;
     const decoder = new FrameDecoder(1 << 20);
     far.on('data', (chunk: Buffer) => {
