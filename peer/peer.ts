@@ -5,13 +5,14 @@ import { ParleyError } from '../shared/errors.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine } from '../shared/text.ts';
+import { reachableAddresses } from './addresses.ts';
 import type { PeerApi, PeerOptions, PrivateOptions, SendOptions } from './api.ts';
 import type { Consent, HistoryLine, IncomingMessage, LinkInfo, OutgoingMessage, PeerEvent, Person } from './events.ts';
 import { Feed } from './feed.ts';
 import { pickMessage } from './feed-reader.ts';
 import { type CenterAddress, enter, type Way } from './login.ts';
 import { Session } from './session.ts';
-import { type Listener, listen, reachableAddresses } from './socket.ts';
+import { type Listener, listen } from './socket.ts';
 
 /** Where the center told no limit. */
 const defaultMaxBodyBytes = 16 * 1024;
@@ -284,7 +285,7 @@ export class Peer implements PeerApi {
       isHistoryKept: history,
       hold,
       listenPort: this.port,
-      localAddresses: () => (own ? reachableAddresses(own.host) : []),
+      localAddresses: () => (this.#listener ? reachableAddresses(this.#listener.address) : []),
       onEnd: () => this.#ended(),
     };
     return Session.begin(entered, options, signal);

@@ -1,14 +1,12 @@
 // Trying the addresses of another peer: several at once, each a little later than the one before (RFC 8305).
 import { isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import { asParleyError, ParleyError } from '../../shared/errors.ts';
-import { type Credentials, dialLink, secureLink } from '../socket.ts';
+import { firstOf, interleaved } from '../race.ts';
+import { attemptDelayMs, type Credentials, dialLink, secureLink } from '../socket.ts';
 import type { Candidate } from './introduction.ts';
 import type { LinkChannel, Route } from './link.ts';
 
-/** RFC 8305, 5: the delay before the next address is tried beside those under way. */
-const attemptDelayMs = 250;
 const dialTimeoutMs = 4_000;
 
 /** What became of one try, for `why`. */
@@ -26,39 +24,23 @@ export interface DialOptions {
   note(attempt: Attempt): void;
 }
 
-/** IPv6 and IPv4 in turn, IPv6 first (RFC 8305, 4); what the center verified before what is only likely. */
-export function inOrder(candidates: Candidate[]): Candidate[] {
-  const rank = ({ kind }: Candidate): number => (kind === 'verified' ? 0 : 1);
-  const sorted = candidates.toSorted((a, b) => rank(a) - rank(b));
-  const six = sorted.filter(({ address }) => isIPv6(address));
-  const four = sorted.filter(({ address }) => !isIPv6(address));
-  const ordered: Candidate[] = [];
-  for (let i = 0; i < Math.max(six.length, four.length); i++)
-    ordered.push(...six.slice(i, i + 1), ...four.slice(i, i + 1));
-  return ordered;
+/** What the center verified before what is only likely; IPv6 and IPv4 in turn, IPv6 first (RFC 8305, 4). */
+export function inOrder(candidates: readonly Candidate[]): Candidate[] {
+  const rank = ({ kind, address }: Candidate): number => (kind === 'verified' ? 0 : 2) + (isIPv6(address) ? 0 : 1);
+  return interleaved(
+    candidates.toSorted((a, b) => rank(a) - rank(b)),
+    ({ address }) => isIPv6(address),
+  );
 }
 
 /** The first address at which the right key answers. Rejects with disconnected where none does, cancelled by the signal. */
-export async function dialFirstOf(candidates: Candidate[], options: DialOptions): Promise<LinkChannel> {
-  if (candidates.length === 0) throw new ParleyError('disconnected', 'No address of the other side is known.');
-  const abort = new AbortController();
-  const signal = AbortSignal.any([options.signal, abort.signal]);
-  const tries = inOrder(candidates).map(async (candidate, index) => {
-    if (index > 0) await wait(index * attemptDelayMs, undefined, { signal });
-    const channel = await dialOne(candidate, { ...options, signal });
-    if (signal.aborted) {
-      channel.stream.destroy();
-      throw new ParleyError('cancelled', 'Another address was faster.');
-    }
-    abort.abort();
-    return channel;
+export function dialFirstOf(candidates: readonly Candidate[], options: DialOptions): Promise<LinkChannel> {
+  return firstOf(inOrder(candidates), {
+    attempt: (candidate, signal) => dialOne(candidate, { ...options, signal }),
+    discard: ({ stream }) => stream.destroy(),
+    delayMs: attemptDelayMs,
+    signal: options.signal,
   });
-  try {
-    return await Promise.any(tries);
-  } catch {
-    if (options.signal.aborted) throw new ParleyError('cancelled', 'Dialling was given up.');
-    throw new ParleyError('disconnected', 'No address of the other side answered.');
-  }
 }
 
 async function dialOne({ address, port }: Candidate, options: DialOptions): Promise<LinkChannel> {
@@ -68,7 +50,7 @@ async function dialOne({ address, port }: Candidate, options: DialOptions): Prom
     return await secureOutgoing(socket, where, options);
   } catch (error) {
     const reason = asParleyError(error);
-    if (!options.signal.aborted) options.note({ what: `dialled ${where}`, outcome: reason.message });
+    if (!options.signal.aborted) options.note({ what: 'dialled', outcome: reason.message });
     throw reason;
   }
 }
@@ -82,7 +64,10 @@ export async function secureOutgoing(
   const secured = await secureLink(stream, 'client', credentials);
   if (secured.key !== key) {
     secured.stream.destroy();
-    throw new ParleyError('bad_signature', `${where} is somebody else: it showed another key.`);
+    throw new ParleyError(
+      'bad_signature',
+      `${where || 'The other end of the relay'} is somebody else: it showed another key.`,
+    );
   }
   return { ...secured, isClient: true, route, where };
 }

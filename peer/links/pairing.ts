@@ -185,7 +185,7 @@ export class Pairing implements LinkHandler {
   // --- finding a way --------------------------------------------------------------------------------
 
   get #isDirect(): boolean {
-    return this.#link !== null && this.#link.isOpen && this.#link.channel.route !== 'relayed';
+    return this.#link?.isOpen === true && this.#link.channel.route !== 'relayed';
   }
 
   /** Tries all ways, unless that is under way or there is a direct link. */
