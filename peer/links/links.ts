@@ -329,6 +329,8 @@ export class Links implements PairingHost {
   async #resolve(name: string): Promise<{ account: number; name: string }> {
     const known = this.#named(name);
     if (known) return { account: known.account, name: known.name };
+    const written = this.store.accountNamed(name);
+    if (written) return written;
     const { accountEntry } = await this.#center.request({ lookup: { name } });
     return { account: accountEntry?.account ?? 0, name: safeLine(accountEntry?.name ?? name) };
   }

@@ -34,6 +34,7 @@ export class PrivateStore {
   readonly #pending: StatementSync;
   readonly #allPending: StatementSync;
   readonly #upTo: StatementSync;
+  readonly #named: StatementSync;
   readonly #setState: StatementSync;
   readonly #keys: StatementSync;
   readonly #putKey: StatementSync;
@@ -59,6 +60,9 @@ export class PrivateStore {
     this.#allPending = store.prepare(`${selectMessage} WHERE s.private = 1 AND s.state = 'pending' ORDER BY s.id`);
     this.#upTo = store.prepare(
       `${selectMessage} WHERE s.private = 1 AND s.state = 'pending' AND s.account = ? AND s.number <= ? ORDER BY s.number`,
+    );
+    this.#named = store.prepare(
+      'SELECT account, name FROM history WHERE name = ? AND account IS NOT NULL ORDER BY row DESC LIMIT 1',
     );
     this.#setState = store.prepare('UPDATE sent SET state = ?, reason = ? WHERE id = ?');
     this.#keys = store.prepare('SELECT key, verified FROM known_keys WHERE account = ?');
@@ -99,6 +103,12 @@ export class PrivateStore {
       sentAtMs: Number(row.sentAtMs),
       text: String(row.text),
     }));
+  }
+
+  /** The account that was last written to or heard from under this name, null if none was. */
+  accountNamed(name: string): { account: number; name: string } | null {
+    const row = this.#named.get(name);
+    return row === undefined ? null : { account: Number(row.account), name: String(row.name) };
   }
 
   allPending(): OutgoingMessage[] {
