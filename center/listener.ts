@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
-import { countedAddress } from './address.ts';
+import { countedAddress, plainAddress } from './address.ts';
 import type { Origin } from './session.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -61,7 +61,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 }
 
 function accept(socket: net.Socket, options: ListenerOptions, context: tls.SecureContext | null): void {
-  const address = socket.remoteAddress ?? '';
+  const address = plainAddress(socket.remoteAddress ?? '');
   const loopback = isLoopback(address);
   const place = address ? options.sessions.connect(countedAddress(address), loopback) : null;
   if (!place) {
