@@ -35,6 +35,8 @@ export const storeFile = 'center.db';
 const saveTimeMs = 10_000;
 const expiryMs = 60_000;
 const probeTimeoutMs = 3000;
+/** What is counted as it comes and goes is counted anew so often. */
+const recountMs = 3_600_000;
 const measuredCommits = 5;
 /** After telling everybody, the time to write it. */
 const farewellMs = 200;
@@ -130,9 +132,12 @@ export class Center {
     this.#services = services;
     this.#listener = listener;
     this.#release = parts.release;
-    const { store, clock, wheel } = services;
+    const { store, clock, wheel, mail } = services;
     wheel.start();
-    this.#timers = [setInterval(() => void store.saveTime(clock.now()).catch(() => undefined), saveTimeMs).unref()];
+    this.#timers = [
+      setInterval(() => void store.saveTime(clock.now()).catch(() => undefined), saveTimeMs).unref(),
+      setInterval(() => void mail.recount().catch(() => undefined), recountMs).unref(),
+    ];
     const { expireMailAfterMs } = parts.options;
     if (expireMailAfterMs) {
       void this.#expire(expireMailAfterMs);
@@ -314,14 +319,16 @@ function openListener(options: CenterOptions, services: Services): Promise<Liste
     tls: options.plain ? null : (options.cert ?? identity.tls),
     handshakeTimeoutMs: limits.loginTimeoutMs,
     sessions,
-    onConnection: (stream, origin) => serve(stream, origin, services),
+    onConnection: (stream, origin) => {
+      const session = serve(stream, origin, services);
+      return (bytes) => session.receive(bytes);
+    },
   });
 }
 
-/** Runs a session over any stream, a socket or one end of a stream.duplexPair(). */
+/** Runs a session over any stream, a socket or one end of a stream.duplexPair(); what comes over it goes to receive. */
 export function serve(stream: Duplex, origin: Origin, services: Services): Session {
   const session = new Session(new Connection(stream, services.outputs), origin, services);
-  stream.on('data', (bytes: Buffer) => session.receive(bytes));
   stream.on('error', () => stream.destroy());
   stream.once('close', () => session.closed());
   return session;

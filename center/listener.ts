@@ -6,7 +6,7 @@ import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
 import { countedAddress, plainAddress } from './address.ts';
 import type { Origin } from './session.ts';
-import type { Sessions } from './sessions.ts';
+import type { Place, Sessions } from './sessions.ts';
 
 export interface ListenerOptions {
   host: string;
@@ -15,7 +15,8 @@ export interface ListenerOptions {
   tls: { key: string; cert: string } | null;
   handshakeTimeoutMs: number;
   sessions: Sessions;
-  onConnection(stream: Duplex, origin: Origin): void;
+  /** Returns who takes the bytes; they are only good during the call. */
+  onConnection(stream: Duplex, origin: Origin): (bytes: Buffer) => void;
 }
 
 export interface Listener {
@@ -26,6 +27,7 @@ export interface Listener {
 }
 
 const backlog = 4096;
+const readBytes = 65_536;
 
 /** True for 127.0.0.0/8 and ::1. */
 export function isLoopback(address: string): boolean {
@@ -39,10 +41,15 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   let isOpen = true;
   const onConnection: ListenerOptions['onConnection'] = (stream, origin) => {
     // A handshake may end after the listener did.
-    if (isOpen) options.onConnection(stream, origin);
-    else stream.destroy();
+    if (isOpen) return options.onConnection(stream, origin);
+    stream.destroy();
+    return () => undefined;
   };
-  const server = net.createServer({ noDelay: true }, (socket) => accept(socket, { ...options, onConnection }, context));
+  const own = { ...options, onConnection };
+  const readBuffer = Buffer.allocUnsafeSlow(readBytes);
+  const server = context
+    ? net.createServer({ noDelay: true }, (socket) => accept(socket, own, context))
+    : net.createServer({ noDelay: true, pauseOnConnect: true }, (socket) => acceptPlain(socket, own, readBuffer));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: options.host, port: options.port, backlog }, () => {
@@ -60,19 +67,51 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   return { host: address, port, close };
 }
 
-function accept(socket: net.Socket, options: ListenerOptions, context: tls.SecureContext | null): void {
+/** What the socket of a server holds, and what can take it over: `onread` is documented for clients only. */
+interface Handled {
+  _handle: NonNullable<net.SocketConstructorOpts['handle']> | null;
+}
+
+/** All plain connections are read into one buffer: an allocation less for each read (docs/performance.md). */
+function acceptPlain(paused: net.Socket, options: ListenerOptions, readBuffer: Buffer): void {
+  const from = admit(paused, options);
+  if (!from) return;
+  const { _handle: handle } = paused as unknown as Handled;
+  if (!handle) return;
+  (paused as unknown as Handled)._handle = null;
+  let receive: (bytes: Buffer) => void = () => undefined;
+  const callback = (count: number): boolean => {
+    receive(readBuffer.subarray(0, count));
+    return true;
+  };
+  const socket = new net.Socket({ handle, onread: { buffer: readBuffer, callback } });
+  follow(socket, from.place, options);
+  receive = options.onConnection(socket, { ...from, exporter: new Uint8Array() });
+  socket.read(0);
+}
+
+function accept(socket: net.Socket, options: ListenerOptions, context: tls.SecureContext): void {
+  const from = admit(socket, options);
+  if (!from) return;
+  follow(socket, from.place, options);
+  secure(socket, from, options, context);
+}
+
+/** Where a connection comes from, if there is a place for it; else it is cut off. */
+function admit(socket: net.Socket, options: ListenerOptions): Omit<Origin, 'exporter'> | null {
   const address = plainAddress(socket.remoteAddress ?? '');
   const loopback = isLoopback(address);
   const place = address ? options.sessions.connect(countedAddress(address), loopback) : null;
   if (!place) {
     socket.destroy();
-    return;
+    return null;
   }
+  return { address, port: socket.remotePort ?? 0, counted: place.address, loopback, place };
+}
+
+function follow(socket: net.Socket, place: Place, { sessions }: ListenerOptions): void {
   socket.on('error', () => socket.destroy());
-  socket.once('close', () => options.sessions.disconnect(place));
-  const from = { address, port: socket.remotePort ?? 0, counted: place.address, loopback, place };
-  if (context) secure(socket, from, options, context);
-  else options.onConnection(socket, { ...from, exporter: new Uint8Array() });
+  socket.once('close', () => sessions.disconnect(place));
 }
 
 function secure(
@@ -89,7 +128,7 @@ function secure(
   secured.once('secure', () => {
     clearTimeout(timer);
     const exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
-    options.onConnection(secured, { ...from, exporter });
+    secured.on('data', options.onConnection(secured, { ...from, exporter }));
   });
 }
 

@@ -15,7 +15,7 @@ import type { LinkSession } from './links/links.ts';
 import type { Listener } from './presence.ts';
 import type { Services } from './services.ts';
 import type { Place } from './sessions.ts';
-import type { Timeout } from './wheel.ts';
+import { type Timeout, tickMs } from './wheel.ts';
 
 const nonceBytes = 32;
 /** Below this share of a limit a connection is read again. */
@@ -129,8 +129,8 @@ export class Session implements SenderSession, Recipient, Listener {
   #message(bytes: Buffer): void {
     const outbox = this.state.name === 'member' ? this.state.login.outbox : null;
     if (!outbox) throw new ParleyError('wrong_state', 'A message was sent before Attach.');
-    this.#allowance--;
     this.services.mail.send(outbox, this.#view, bytes);
+    if (--this.#allowance <= 0 && this.services.limits.messagesPerSecond > 0) this.#waitIfNeeded();
   }
 
   #ack(login: Login, position: number): void {
@@ -221,7 +221,9 @@ export class Session implements SenderSession, Recipient, Listener {
   #earn(now: number): void {
     const { messagesPerSecond, messageBurst } = this.services.limits;
     const earned = ((now - this.#allowanceAtMs) * messagesPerSecond) / secondMs;
-    this.#allowance = Math.min(messageBurst, this.#allowance + earned);
+    // What is earned between two looks at the time is never too much.
+    const most = Math.max(messageBurst, (messagesPerSecond * tickMs) / secondMs);
+    this.#allowance = Math.min(most, this.#allowance + earned);
     this.#allowanceAtMs = now;
   }
 

@@ -1,6 +1,7 @@
 // One timer wheel for everything that times out: a tick for all connections instead of a timer for each.
 
-const tickMs = 250;
+/** How exact its time is. */
+export const tickMs = 250;
 const slotCount = 256;
 
 /** Something that can time out: keeps its own place in the wheel. */

@@ -93,6 +93,8 @@ export class Feed implements Row {
   /** The session is over: readers end after what there is, the rest comes again with the next session. */
   finish(): void {
     this.#isFinished = true;
+    // Perhaps in the midst of a listener's call: it hears of the end all the same.
+    this.#tellListeners();
     for (const reader of this.#readers) reader.finish(this.#entries.slice(reader.at - this.#first).map((e) => e.event));
     this.#readers.clear();
     this.#first = this.end;
@@ -130,6 +132,12 @@ export class Feed implements Row {
     // A listener may cause events: the loop that called it goes on with them.
     if (this.#isDraining) return;
     this.#isDraining = true;
+    this.#tellListeners();
+    this.#isDraining = false;
+    this.trim();
+  }
+
+  #tellListeners(): void {
     for (let wasOne = true; wasOne; ) {
       wasOne = false;
       for (const listener of this.#listeners) {
@@ -140,8 +148,6 @@ export class Feed implements Row {
         callSafely(listener.call, event);
       }
     }
-    this.#isDraining = false;
-    this.trim();
   }
 }
 

@@ -93,9 +93,11 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'logged_out',
   'password_changed',
   'displaced',
+  'bad_address',
+  'bad_data',
 ]);
 
-/** True where the center said no to these credentials; false where it could not be asked. */
+/** True where the center said no, or what was given cannot be used; false where the center could not be asked. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof CommandError || (error instanceof ParleyError && refusals.has(error.code));
 }

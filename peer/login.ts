@@ -5,7 +5,7 @@ import { fingerprint, generateKey, publicDer, signProof } from '../shared/identi
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine } from '../shared/text.ts';
-import { CenterFiles } from './account-files.ts';
+import { CenterFiles, makePeerDirectory } from './account-files.ts';
 import { Connection } from './connection.ts';
 import { KnownCenters } from './known-centers.ts';
 import { dial } from './socket.ts';
@@ -64,7 +64,8 @@ export async function connect(
 
 /**
  * Logs in over a connection of its own. Nothing is filed yet.
- * @throws ParleyError what the center answers, and bad_token where no session of this name is kept
+ * @throws ParleyError what the center answers, bad_token where no session of this name is kept, and bad_data where
+ * nothing can be kept
  */
 export async function enter(
   address: CenterAddress,
@@ -75,6 +76,8 @@ export async function enter(
   checkName(way.name);
   if (way.kind === 'register') checkPassword(way.password);
   if (way.kind !== 'resume' && Buffer.byteLength(way.password) > maxSentPasswordBytes) checkPassword(way.password);
+  // Before a login that would displace another peer, only to fail then.
+  makePeerDirectory(address.dataDir);
   const entered = await enterOnce(address, way, onPinned, signal);
   const known = entered.files.accountNamed(way.name);
   if (way.kind !== 'login' || known === null || known === entered.account) return entered;

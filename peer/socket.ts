@@ -183,7 +183,8 @@ function reasonOf(error: Error, { name, isCertified, hint }: Waiting): string {
   if (text !== undefined) return `${name}: ${text}.${code === 'ECONNREFUSED' ? (hint ?? '') : ''}`;
   if (code.startsWith('ERR_SSL') || code === 'EPROTO') return `${name} does not speak TLS 1.3 (${code}).`;
   // OpenSSL's codes for certificates are legion; without an authority none is asked for.
-  if (isCertified) return `${name}: its certificate is not of the certificate authority given (${code}).`;
+  if (isCertified && code.includes('_'))
+    return `${name}: its certificate is not of the certificate authority given (${code}).`;
   return `${name}: ${error.message}`;
 }
 

@@ -25,8 +25,9 @@ export class Store {
   readonly #beforeCommit: (() => void)[] = [];
   /** For the commit of this turn. */
   #afterCommit: (() => void)[] = [];
-  /** Committed, and being run; null outside of that. */
-  #running: (() => void)[] | null = null;
+  /** Committed, and being run: those before the place are. Empty outside of that. */
+  #running: (() => void)[] = [];
+  #place = 0;
   #state: State = { kind: 'idle' };
 
   /**
@@ -64,7 +65,7 @@ export class Store {
    */
   afterCommit(act: () => void): void {
     if (this.#state.kind === 'writing' && this.#state.due.kind === 'turn') this.#afterCommit.push(act);
-    else if (this.#running !== null) this.#running.push(act);
+    else if (this.#running.length > 0) this.#running.push(act);
     else act();
   }
 
@@ -85,11 +86,16 @@ export class Store {
       this.#fail(error);
       return;
     }
-    // Acts add to the row while it is gone through.
-    this.#running = this.#afterCommit;
+    for (const act of this.#afterCommit) this.#running.push(act);
     this.#afterCommit = [];
-    for (const act of this.#running) this.guard(act);
-    this.#running = null;
+    // Acts add to the row while it is gone through, and one of them may commit or close: then the rest runs there.
+    while (this.#place < this.#running.length) {
+      const act = this.#running[this.#place]!;
+      this.#place += 1;
+      this.guard(act);
+    }
+    this.#running = [];
+    this.#place = 0;
   }
 
   /** Runs what nobody can catch for: a failed write has been told to onFailure, and ends nothing else. */

@@ -46,13 +46,10 @@ describe('the package', function () {
     };
     mkdirSync(join(project, 'data'));
     writeFileSync(join(project, 'package.json'), '{ "name": "empty", "private": true, "type": "module" }');
-    const npm = promisify(execFile);
-    await npm('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', project], { cwd: root, env });
+    const npm = (args: string[], cwd: string) => promisify(execFile)('npm', args, { cwd, env, timeout: 100_000 });
+    await npm(['pack', '--ignore-scripts', '--silent', '--pack-destination', project], root);
     const tarball = readdirSync(project).find((name) => name.endsWith('.tgz'));
-    await npm('npm', ['install', '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund', `./${tarball}`], {
-      cwd: project,
-      env,
-    });
+    await npm(['install', '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund', `./${tarball}`], project);
   });
 
   after(() => rmSync(project, { recursive: true, force: true }));

@@ -24,7 +24,12 @@ export class Chat {
   /** A center with these accounts; the password of all is summerisover. */
   static async open(names: readonly string[], centerArgs: readonly string[] = []): Promise<Chat> {
     const chat = new Chat(await RunningCenter.start(centerArgs));
-    await chat.center.importUsers(names.map((name) => `${name} ${password}\n`).join(''));
+    try {
+      await chat.center.importUsers(names.map((name) => `${name} ${password}\n`).join(''));
+    } catch (error) {
+      await chat.close();
+      throw error;
+    }
     return chat;
   }
 

@@ -12,9 +12,10 @@ const defaultPatienceMs = 15_000;
 /** bcrypt's least: passwords are not what is tested here. */
 const bcryptCost = '4';
 
-/** Node and the file of a program, ready for its arguments. */
+/** Node and the file of a program, ready for its arguments: the sources, or after a build (`npm test`) what is shipped. */
 export function program(name: 'center' | 'peer'): string[] {
-  return [process.execPath, join(root, name, 'bin.ts')];
+  const file = process.env.PARLEY_TEST_BUILT ? join('dist', name, 'bin.js') : join(name, 'bin.ts');
+  return [process.execPath, join(root, file)];
 }
 
 export function temporaryDirectory(): { path: string; remove: () => void } {

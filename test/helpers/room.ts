@@ -57,11 +57,12 @@ export class Room {
     const { sessions } = this.services;
     const place = sessions.connect('127.0.0.1', true);
     if (!place) throw new Error('the room is full');
-    serve(
+    const session = serve(
       far,
       { address: '127.0.0.1', port: 0, counted: '127.0.0.1', loopback: true, exporter: new Uint8Array(), place },
       this.services,
     );
+    far.on('data', (bytes: Buffer) => session.receive(bytes));
     far.once('close', () => sessions.disconnect(place));
     near.once('end', () => near.end());
     // A pair ends only as a whole.

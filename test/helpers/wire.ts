@@ -48,7 +48,7 @@ export class WirePeer {
   static async connect(center: { host?: string; port: number }, options: { plain?: boolean } = {}): Promise<WirePeer> {
     const where = { host: '127.0.0.1', port: center.port };
     if (options.plain) {
-      const socket = net.connect(where);
+      const socket = net.connect({ ...where, noDelay: true });
       await once(socket, 'connect');
       return new WirePeer(socket);
     }
@@ -58,6 +58,7 @@ export class WirePeer {
       ALPNProtocols: [alpnProtocol],
       minVersion: 'TLSv1.3',
     });
+    socket.setNoDelay(true);
     await once(socket, 'secureConnect');
     return new WirePeer(socket, socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0)));
   }

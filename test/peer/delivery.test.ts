@@ -111,6 +111,27 @@ describe('delivery to a peer', () => {
     expect(performance.now() - began).to.be.lessThan(4000);
   });
 
+  it('may be closed by whoever listens to it', async () => {
+    const seas = await town.registered('seas');
+    const bot = await silent('bot');
+    const shown: string[] = [];
+    const closed = new Promise<void>((resolve) => {
+      bot.on((event) => {
+        if (event.type !== 'message') return;
+        shown.push(event.message.text);
+        bot.close().then(resolve);
+      });
+    });
+    const texts = ['one', 'two', 'three'];
+    await Promise.all(texts.map((text) => seas.send('bot', text)));
+    await closed;
+    const again = town.peer();
+    await again.resume('bot');
+    await seas.sees('stored', ({ message }) => message.text === 'three');
+    expect(again.history().map(({ text }) => text)).to.deep.equal(texts);
+    expect([...shown, ...again.texts]).to.deep.equal(texts);
+  });
+
   it('answers an echo bot of ten lines', async () => {
     const seas = await town.registered('seas');
     const bot = await silent('echo');

@@ -141,6 +141,18 @@ describe('feed', () => {
     expect((await again).value).to.include({ row: 2 });
   });
 
+  it('tells a listener of the end that it caused itself', () => {
+    const heard: string[] = [];
+    feed.on((event) => {
+      heard.push(event.type);
+      if (event.type !== 'message') return;
+      feed.emit({ type: 'ended', code: 'store_full', text: '', unsent: 0 });
+      feed.finish();
+    });
+    emit(1);
+    expect(heard).to.deep.equal(['message', 'ended']);
+  });
+
   it('leaves out news that nobody takes, and says how many; never messages', async () => {
     const reader = feed.read((event) => event);
     for (let count = 0; count < 5000; count += 1) feed.emit({ type: 'presence', name: 'google', online: true });

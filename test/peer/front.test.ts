@@ -65,6 +65,8 @@ describe('signing in', () => {
 
   it('tells a refusal from a center that could not be asked', () => {
     expect(isRefusal(new ParleyError('bad_credentials', ''))).to.equal(true);
+    expect(isRefusal(new ParleyError('bad_address', ''))).to.equal(true);
+    expect(isRefusal(new ParleyError('bad_data', ''))).to.equal(true);
     expect(isRefusal(new ParleyError('center_changed', ''))).to.equal(false);
     expect(isRefusal(new ParleyError('disconnected', ''))).to.equal(false);
     expect(isRefusal(new Error())).to.equal(false);

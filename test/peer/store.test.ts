@@ -77,6 +77,20 @@ describe('the store of a peer', () => {
       expect(incoming.history()).to.have.length(2);
     });
 
+    it('in the midst of what waited for a commit, and keeps the order', async () => {
+      const events: string[] = [];
+      arrives(1);
+      store.afterCommit(() => {
+        arrives(2);
+        store.afterCommit(() => events.push('third'));
+        store.commit();
+      });
+      store.afterCommit(() => events.push('second'));
+      await nextTurn();
+      expect(events).to.deep.equal(['second', 'third']);
+      expect(incoming.history()).to.have.length(2);
+    });
+
     it('at once where nothing urgent was written', () => {
       let ran = false;
       outgoing.store(2, 1);

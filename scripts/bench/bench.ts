@@ -1,0 +1,186 @@
+// `npm run bench`: Parley beside a bare relay and other message servers, the same work in the same run.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { Command, InvalidArgumentError } from 'commander';
+import { type Figure, failedFigure, type Row, type SystemFigures } from './figures.ts';
+import { compileGenerator, Generator } from './generator.ts';
+import { Processes, pinned } from './processes.ts';
+import { type Measurement, measurements, type Scale } from './rows.ts';
+import { type Started, type System, systems } from './systems.ts';
+import { amount, renderTable } from './table.ts';
+
+interface Flags {
+  json?: boolean;
+  quick?: boolean;
+  rows?: string[];
+  systems?: string[];
+  rounds?: number;
+  seconds?: number;
+}
+
+const usual: Scale = {
+  seconds: 3,
+  warmupSeconds: 1,
+  pairs: 50,
+  listeners: 1000,
+  loginsAtOnce: 32,
+  comeBack: 10_000,
+  idle: { few: 2000, many: 10_000 },
+};
+const quick: Scale = {
+  ...usual,
+  seconds: 1,
+  warmupSeconds: 0.5,
+  listeners: 200,
+  comeBack: 1000,
+  idle: { few: 500, many: 2000 },
+};
+
+function readFlags(): Flags {
+  const list = (text: string) => text.split(',').filter((part) => part !== '');
+  const positive = (text: string) => {
+    const value = Number(text);
+    if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+    return value;
+  };
+  return new Command('bench')
+    .description(
+      'Measures Parley beside other systems. docs/performance.md says what it takes and what each row means.',
+    )
+    .option('--json', 'print all figures of all rounds as JSON')
+    .option('--quick', 'short and small: to see that all works, not to compare')
+    .option(
+      '--rows <names>',
+      `only those that begin like this: ${measurements.map(({ name }) => name).join(', ')}`,
+      list,
+    )
+    .option('--systems <names>', `only these: ${systems.map(({ name }) => name).join(', ')}`, list)
+    .option('--rounds <n>', 'of each row; the median counts (default: 3)', positive)
+    .option('--seconds <n>', 'of each round (default: 3)', positive)
+    .parse()
+    .opts<Flags>();
+}
+
+class Bench {
+  readonly #scale: Scale;
+  readonly #rounds: number;
+  readonly #systems: readonly System[];
+  readonly #dir: string;
+  readonly #processes: Processes;
+  readonly #generator: Generator;
+
+  constructor(flags: Flags, dir: string, processes: Processes) {
+    const scale = flags.quick ? quick : usual;
+    this.#scale = { ...scale, seconds: flags.seconds ?? scale.seconds };
+    this.#rounds = flags.rounds ?? (flags.quick ? 1 : 3);
+    const wanted = systems.filter(({ name }) => flags.systems?.includes(name) ?? true);
+    for (const { title, missing } of wanted) if (missing) say(`${title} is not installed and left out: ${missing}`);
+    this.#systems = wanted.filter(({ missing }) => missing === null);
+    this.#dir = dir;
+    this.#processes = processes;
+    this.#generator = new Generator(compileGenerator(dir), processes);
+  }
+
+  /** All rounds of one measurement: the systems take turns. */
+  async measure(measurement: Measurement): Promise<Row[]> {
+    say(measurement.name);
+    const dir = join(this.#dir, measurement.name);
+    const taking = this.#systems.filter(({ name }) => measurement.systems.includes(name));
+    const started = new Map<System, Started | Error>();
+    const figures = new Map<System, Figure[][]>(taking.map((system) => [system, []]));
+    for (const system of taking) started.set(system, await this.#start(measurement, system, join(dir, system.name)));
+    for (let round = 0; round < this.#rounds; round++) {
+      for (const system of taking) {
+        const result = await this.#round(measurement, system, started.get(system)!, join(dir, system.name));
+        figures.get(system)!.push(result);
+        const shown = result.map(({ value, refused }, row) => refused ?? amount(value, measurement.rows[row]!.unit));
+        say(`  ${round + 1}/${this.#rounds}  ${system.title.padEnd(16)} ${shown.join('  ')}`);
+      }
+    }
+    for (const one of started.values()) if (!(one instanceof Error)) await one.stop();
+    rmSync(dir, { recursive: true, force: true });
+    return measurement.rows.map((head, row) => ({
+      ...head,
+      systems: taking.map((system): SystemFigures => {
+        const rounds = figures.get(system)!.map((round) => round[row]!);
+        return { system: system.name, title: system.title, version: system.version(), rounds };
+      }),
+    }));
+  }
+
+  async #start(measurement: Measurement, system: System, dir: string): Promise<Started | Error> {
+    try {
+      const accounts = measurement.accounts(this.#scale);
+      const started = await system.start(this.#processes, { dir, accounts, bcryptCost: measurement.bcryptCost });
+      if (system.visit) {
+        const visitors = String(measurement.visitors(this.#scale));
+        const args = ['--port', String(started.port), '--connections', visitors, ...system.args, ...system.visit];
+        await this.#generator.run([system.driver, 'visit', ...args]);
+      }
+      return started;
+    } catch (error) {
+      say(`  ${system.title}: ${error instanceof Error ? error.message : error}`);
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  async #round(measurement: Measurement, system: System, started: Started | Error, dir: string): Promise<Figure[]> {
+    if (started instanceof Error) return measurement.rows.map(() => failedFigure(started));
+    try {
+      const context = { generator: this.#generator, system, started, scale: this.#scale, dir };
+      return await measurement.round(context);
+    } catch (error) {
+      return measurement.rows.map(() => failedFigure(error));
+    }
+  }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function machine(): Record<string, string | number | boolean> {
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    kernel: release(),
+    node: process.versions.node,
+    pinned,
+  };
+}
+
+async function main(): Promise<number> {
+  const flags = readFlags();
+  const chosen = measurements.filter(({ name }) => flags.rows?.some((row) => name.startsWith(row)) ?? true);
+  const dir = mkdtempSync(join(tmpdir(), 'parley-bench-'));
+  const processes = new Processes();
+  const clean = () => {
+    processes.kill();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  process.on('exit', clean);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+  if (!pinned) say('No second core or no taskset (util-linux): servers and load generator share what there is.');
+  const bench = new Bench(flags, dir, processes);
+  const rows: Row[] = [];
+  for (const measurement of chosen) rows.push(...(await bench.measure(measurement)));
+  await processes.end();
+  const about = machine();
+  if (flags.json) process.stdout.write(`${JSON.stringify({ machine: about, rows }, null, 2)}\n`);
+  else {
+    const facts = Object.entries(about).map(([name, value]) => `${name} ${value}`);
+    process.stdout.write(`\n${facts.join(', ')}\n\n${renderTable(rows)}`);
+  }
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
