@@ -85,7 +85,9 @@ class PipeRun {
   }
 
   #take(event: PeerEvent): void {
-    if (this.#conversation.take(event)) this.#writer.event(event);
+    const news = this.#conversation.take(event);
+    // A program may want to know of every link; for people most of that is nothing new.
+    if (news || (this.#options.json && event.type === 'link')) this.#writer.event(event);
     if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
     this.#wake();
   }
