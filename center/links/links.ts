@@ -84,12 +84,24 @@ export class Links {
   async #probe(session: LinkSession): Promise<void> {
     const { limits, wheel, probe } = this.#options;
     const { address, listenPort } = session.reach;
+    if (listenPort < 1024) return;
     const before = this.#probed.get(session.account);
-    if (listenPort < 1024 || (before !== undefined && wheel.nowMs - before < limits.probeIntervalMs)) return;
+    const waitMs = before === undefined ? 0 : before + limits.probeIntervalMs - wheel.nowMs;
+    if (waitMs > 0) return this.#probeLater(session, waitMs);
     remember(this.#probed, session.account, wheel.nowMs);
     if ((await probe(address, listenPort)) !== session.key) return;
     session.reach.verified = true;
     if (this.#attached.get(session.account) === session) await this.#introduceAll(session);
+  }
+
+  #probeLater(session: LinkSession, waitMs: number): void {
+    const expire = (): void => {
+      if (this.#attached.get(session.account) !== session) return;
+      this.#probe(session).catch((error: unknown) => {
+        this.#options.log.warn({ err: error, account: session.account }, 'a peer could not be introduced again');
+      });
+    };
+    this.#options.wheel.schedule({ dueTick: 0, expire }, waitMs);
   }
 
   // --- consent --------------------------------------------------------------------------------------

@@ -175,6 +175,33 @@ describe('links, the center', () => {
     server.close();
   });
 
+  it('verifies a new address when it may look again, not at once', async () => {
+    await center.stop();
+    await start({ limits: { probeIntervalMs: 500 } });
+    seas = await (await WirePeer.connect(center)).resume(seas);
+    google = await (await WirePeer.connect(center)).resume(google);
+    await seas.attach();
+    const server = tls.createServer({
+      ...(await selfSigned(google.key)),
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: [linkAlpnProtocol],
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    // The first look finds nothing, and the next one has to wait.
+    await google.attach({ listenPort: 1024 });
+    await google.ask({ allow: { name: 'seas' } });
+    google.destroy();
+    google = await (await WirePeer.connect(center)).resume(google);
+    await google.attach({ listenPort: port });
+    const introduced = await seas.take(
+      ({ introduction }) => introduction?.candidates?.[0]?.kind === kinds.verified,
+      'a verified candidate',
+    );
+    expect(introduced.introduction?.candidates).to.deep.equal([{ kind: kinds.verified, address: '127.0.0.1', port }]);
+    server.close();
+  });
+
   it('passes the bytes of a tunnel on, within the credit', async () => {
     await consented();
     const { tunnelOpened } = await seas.ask({ tunnelOpen: { account: google.account } });
