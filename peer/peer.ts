@@ -273,7 +273,7 @@ export class Peer implements PeerApi {
     if (own) {
       this.#listener = await listen(own.host, own.port, (socket) => {
         // Before somebody is logged in there is nobody to be reached.
-        if (this.#state.kind === 'session') void this.#state.session.desk.links.accept(socket);
+        if (this.#state.kind === 'session') this.#state.session.desk.links.accept(socket);
         else socket.destroy();
       });
     }

@@ -3,6 +3,7 @@
 import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine, safeText } from '../shared/text.ts';
+import { type CanLive, watchAddresses } from './addresses.ts';
 import { type AttachOutcome, attach } from './attach.ts';
 import { Backoff, watchForWakeUp } from './backoff.ts';
 import type { Connection, FrameHandler } from './connection.ts';
@@ -81,7 +82,10 @@ export class Session {
     this.#options = options;
     this.#hold = options.hold;
     this.#state = { kind: 'attaching', connection: entered.connection };
-    this.#stopWatching = watchForWakeUp(() => this.#woke());
+    const stops = [watchForWakeUp(() => this.#woke()), watchAddresses((canLive) => this.#moved(canLive))];
+    this.#stopWatching = () => {
+      for (const stop of stops) stop();
+    };
   }
 
   get isOnline(): boolean {
@@ -234,6 +238,16 @@ export class Session {
   #woke(): void {
     if (this.#state.kind === 'reconnecting') this.#state.reconnection.wake();
     if (this.#state.kind === 'online') this.#state.connection.probe();
+  }
+
+  /** This machine has other addresses now: what goes from one that is gone would only be silent. */
+  #moved(canLive: CanLive): void {
+    const state = this.#state;
+    if (state.kind === 'reconnecting') state.reconnection.wake();
+    if (state.kind === 'online' && !canLive(state.connection.localEnd?.address ?? '')) {
+      state.connection.close(new ParleyError('disconnected', 'The address of this machine has changed.'));
+    }
+    this.desk.links.moved(canLive);
   }
 
   #keepToken(token: string): void {

@@ -111,6 +111,7 @@ export class IntroductionJudge {
         complete: true,
       });
       if (header.typ !== 'parley-introduction+jwt') throw new Error('a token of another kind');
+      if (typeof claims === 'string' || claims.exp === undefined) throw new Error('a token without an end');
       payload = claims;
     } catch {
       throw new ParleyError('bad_token', 'The introduction is expired, altered or not from this center.');

@@ -11,7 +11,10 @@ export const linkVersion = 1;
 const maxFrameBytes = 65_536;
 const outboxIdBytes = 16;
 const helloTimeoutMs = 10_000;
+const beatMs = 2_000;
 const pingMs = 10_000;
+/** Without a word so long after something was sent that asks for one, another link is looked for. */
+const quietMs = 5_000;
 const silenceMs = 30_000;
 /** Waiting to be written; above it no more messages are taken for this link. */
 const maxOutputBytes = 1_048_576;
@@ -30,14 +33,24 @@ export interface LinkChannel {
   route: Route;
   /** Where the other end is, for people. */
   where: string;
+  /** This machine's address that it goes from; empty where there is none. */
+  localAddress: string;
+}
+
+export interface LinkMessage {
+  number: number;
+  sentAtMs: number;
+  body: string;
 }
 
 export interface LinkHandler {
   /** The other's Hello came and was found good. */
   onOpen(link: Link): void;
-  onMessage(link: Link, message: { number: number; sentAtMs: number; body: string }): void;
+  onMessage(link: Link, message: LinkMessage): void;
   onStored(link: Link, number: number): void;
   onVerify(link: Link, frame: { commit: Uint8Array } | { reveal: Uint8Array }): void;
+  /** Nothing is heard though something was asked; told once until something is. */
+  onQuiet(link: Link): void;
   /** Called once. */
   onClose(link: Link, reason: ParleyError): void;
 }
@@ -57,7 +70,8 @@ type State = 'greeting' | 'open' | 'closed';
 
 export class Link {
   readonly channel: LinkChannel;
-  readonly openedAtMs = Date.now();
+  openedAtMs = Date.now();
+  #ageFromMs = performance.now();
   /** Of the other side, once it is open. */
   otherOutbox: Buffer = Buffer.alloc(0);
   /** Round-trip time of the last ping; null before there was one. */
@@ -66,7 +80,12 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #decoder = new FrameDecoder(maxFrameBytes);
   #output: Buffer[] = [];
+  #outputBytes = 0;
   #heardAtMs = performance.now();
+  /** Since when an answer is owed; null where none is. */
+  #askedAtMs: number | null = null;
+  #isQuietTold = false;
+  #isHeld = false;
   #pinged = { id: 0, atMs: 0 };
   readonly #timer: NodeJS.Timeout;
   readonly #helloTimer: NodeJS.Timeout;
@@ -80,7 +99,7 @@ export class Link {
     stream.on('close', () => this.close(lost('the connection was closed')));
     stream.on('end', () => this.close(lost('the other side closed the connection')));
     this.#helloTimer = setTimeout(() => this.close(lost('the other side said nothing')), helloTimeoutMs);
-    this.#timer = setInterval(() => this.#beat(), pingMs / 2);
+    this.#timer = setInterval(() => this.#beat(), beatMs);
     this.#timer.unref();
     this.#send({ hello: { version: linkVersion, software, token: options.token, outbox: options.outbox } });
   }
@@ -89,13 +108,34 @@ export class Link {
     return this.#state === 'open';
   }
 
+  /** Since it is open. */
+  get ageMs(): number {
+    return performance.now() - this.#ageFromMs;
+  }
+
   get isClosed(): boolean {
     return this.#state === 'closed';
   }
 
   /** False while too much waits to be written. */
   get hasRoom(): boolean {
-    return this.#state === 'open' && this.channel.stream.writableLength < maxOutputBytes;
+    return this.#state === 'open' && this.channel.stream.writableLength + this.#outputBytes < maxOutputBytes;
+  }
+
+  /** Nothing is heard though something was asked: it may be dead. */
+  get isQuiet(): boolean {
+    return this.#askedAtMs !== null && performance.now() - this.#askedAtMs > quietMs;
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Reads nothing more, or again. */
+  hold(on: boolean): void {
+    this.#isHeld = on;
+    if (on) this.channel.stream.pause();
+    else this.channel.stream.resume();
   }
 
   /** Calls once when there is room again. */
@@ -104,6 +144,7 @@ export class Link {
   }
 
   message(number: number, sentAtMs: number, body: string): void {
+    this.#askedAtMs ??= performance.now();
     this.#send({ message: { number, sentAtMs, body } });
   }
 
@@ -122,6 +163,7 @@ export class Link {
   /** Measures the round-trip time; roundTripMs is set when the answer comes. */
   ping(): void {
     this.#pinged = { id: this.#pinged.id + 1, atMs: performance.now() };
+    this.#askedAtMs ??= this.#pinged.atMs;
     this.#send({ ping: { id: this.#pinged.id } });
   }
 
@@ -145,12 +187,15 @@ export class Link {
   #send(frame: parley.LinkFrame.$Properties): void {
     if (this.#state === 'closed') return;
     if (this.#output.length === 0) queueMicrotask(() => this.#flush());
-    this.#output.push(encodeLinkFrame(frame));
+    const bytes = encodeLinkFrame(frame);
+    this.#output.push(bytes);
+    this.#outputBytes += bytes.length;
   }
 
   #flush(): void {
     const output = this.#output;
     this.#output = [];
+    this.#outputBytes = 0;
     const { stream } = this.channel;
     if (output.length === 0 || stream.destroyed || !stream.writable) return;
     stream.write(output.length === 1 ? output[0] : Buffer.concat(output));
@@ -158,13 +203,26 @@ export class Link {
 
   #beat(): void {
     const now = performance.now();
-    if (now - this.#heardAtMs > silenceMs) this.close(lost('nothing was heard for 30 s'));
+    if (this.#isHeld) {
+      // What is not read cannot be heard; the other side is told that this one lives.
+      this.#heard(now);
+      this.ping();
+    } else if (now - this.#heardAtMs > silenceMs) this.close(lost('nothing was heard for 30 s'));
     else if (now - this.#pinged.atMs >= pingMs) this.ping();
+    if (!this.isQuiet || this.#isQuietTold) return;
+    this.#isQuietTold = true;
+    this.#options.handler.onQuiet(this);
+  }
+
+  #heard(now: number): void {
+    this.#heardAtMs = now;
+    this.#askedAtMs = null;
+    this.#isQuietTold = false;
   }
 
   #receive(bytes: Buffer): void {
     if (this.#state === 'closed') return;
-    this.#heardAtMs = performance.now();
+    this.#heard(performance.now());
     try {
       this.#decoder.push(bytes, (frame, start, end) => this.#take(decodeLinkFrame(frame, start, end)));
     } catch (error) {
@@ -196,6 +254,8 @@ export class Link {
     this.#options.admit(hello.token ?? '');
     this.otherOutbox = Buffer.from(hello.outbox);
     this.#state = 'open';
+    this.openedAtMs = Date.now();
+    this.#ageFromMs = performance.now();
     clearTimeout(this.#helloTimer);
     this.#options.handler.onOpen(this);
     this.ping();

@@ -9,6 +9,7 @@ import { fingerprint, publicDer } from '../../shared/identity.ts';
 import { foldName } from '../../shared/names.ts';
 import type { parley } from '../../shared/protocol.js';
 import { safeLine } from '../../shared/text.ts';
+import { type CanLive, endpoint, isLoopback, plainAddress } from '../addresses.ts';
 import type { Connection } from '../connection.ts';
 import type { LinkInfo, OutgoingMessage, PeerEvent } from '../events.ts';
 import type { Feed } from '../feed.ts';
@@ -16,18 +17,15 @@ import type { Incoming } from '../incoming.ts';
 import { type Credentials, dialLink, secureLink } from '../socket.ts';
 import type { Store } from '../store.ts';
 import { type Until, Waiters } from '../waiters.ts';
-import { secureOutgoing } from './dial.ts';
+import { DialBudget, secureOutgoing } from './dial.ts';
+import { Door } from './door.ts';
 import { type Introduced, type Introduction, IntroductionJudge, readIntroduction } from './introduction.ts';
-import type { LinkChannel, Route } from './link.ts';
+import type { LinkChannel } from './link.ts';
 import { Pairing, type PairingHost } from './pairing.ts';
 import { PrivateStore } from './private-store.ts';
 import { Tunnel } from './tunnel.ts';
+import { explain } from './why.ts';
 
-/** Handshakes on the peer's own port under way at once; whoever comes above that is cut off. */
-const maxIncoming = 16;
-/** Connections to the peer's own port in a minute. */
-const maxIncomingPerMinute = 120;
-const minuteMs = 60_000;
 /** Accounts introduced; more than anybody consents with. */
 const maxPairings = 1000;
 /** A punch gives up after this, having sent at most five SYNs. */
@@ -47,18 +45,21 @@ export interface LinksOptions {
 export class Links implements PairingHost {
   readonly self: Introduced;
   readonly store: PrivateStore;
+  readonly budget = new DialBudget();
   readonly #options: LinksOptions;
   readonly #pairings = new Map<number, Pairing>();
   readonly #tunnels = new Map<number, Tunnel>();
   readonly #waiters = new Waiters();
   #credentials: Credentials | null = null;
   #connection: Connection | null = null;
+  /** The connection to the center was, when there was one last. */
+  #isOverLoopback = false;
   #judge: IntroductionJudge | null = null;
   /** The center's time minus this machine's. */
   #offsetMs = 0;
   /** Introductions that came before the certificate was made. */
   readonly #ready: Promise<void>;
-  #incoming = { underWay: 0, inMinute: 0, minuteAtMs: 0 };
+  readonly #door: Door;
   #isClosed = false;
 
   constructor(options: LinksOptions) {
@@ -68,6 +69,11 @@ export class Links implements PairingHost {
     this.#ready = selfSigned(options.key).then((credentials) => {
       this.#credentials = credentials;
     });
+    this.#door = new Door({
+      ready: this.#ready,
+      credentials: () => this.credentials(),
+      pairingOf: (key) => this.#of(key),
+    });
   }
 
   // --- the center -----------------------------------------------------------------------------------
@@ -75,6 +81,7 @@ export class Links implements PairingHost {
   attach(connection: Connection): void {
     const { centerId, identityKey, tokenKey, tokenKeySignature, timeMs } = connection.hello;
     this.#connection = connection;
+    this.#isOverLoopback = isLoopback(connection.localEnd?.address ?? '');
     this.#offsetMs = timeMs - Date.now();
     if (tokenKey.length === 0) return;
     const claim = { centerId, identityKey, tokenKey, tokenKeySignature };
@@ -103,7 +110,7 @@ export class Links implements PairingHost {
     else if (frame.linkEnd) this.#pairings.get(frame.linkEnd.account ?? 0)?.end(frame.linkEnd.code ?? '');
     else if (frame.punchAt) {
       const { account, address, port, inMs } = frame.punchAt;
-      void this.#pairings.get(account ?? 0)?.punch({ address: address ?? '', port: port ?? 0 }, inMs ?? 0);
+      this.#pairings.get(account ?? 0)?.punch({ address: address ?? '', port: port ?? 0 }, inMs ?? 0);
     } else if (frame.tunnelOpened) void this.#tunnelOpened(frame.tunnelOpened);
     else if (frame.tunnelData) this.#tunnel(frame.tunnelData)?.data(frame.tunnelData.data ?? new Uint8Array());
     else if (frame.tunnelCredit) this.#tunnel(frame.tunnelCredit)?.credit(frame.tunnelCredit.bytes ?? 0);
@@ -161,7 +168,7 @@ export class Links implements PairingHost {
     try {
       if (!pairing?.introduction) throw new ParleyError('no_consent', 'Nobody of this account was introduced.');
       const secured = await secureLink(tunnel, 'server', this.credentials());
-      pairing.adopt({ ...secured, isClient: false, route: 'relayed', where: '' });
+      pairing.found({ ...secured, isClient: false, route: 'relayed', where: '', localAddress: '' });
     } catch {
       tunnel.destroy();
     }
@@ -176,39 +183,20 @@ export class Links implements PairingHost {
     return secureOutgoing(stream, '', { key: introduction.key, credentials: this.credentials(), route: 'relayed' });
   }
 
-  // --- the peer's own port ----------------------------------------------------------------------------
-
-  /** Somebody connected. Whoever does not prove a key that was introduced learns nothing. */
-  async accept(socket: Socket): Promise<void> {
-    if (!this.#mayCome()) return void socket.destroy();
-    const where = `${socket.remoteAddress}:${socket.remotePort}`;
-    this.#incoming.underWay++;
-    try {
-      await this.#ready;
-      const secured = await secureLink(socket, 'server', this.credentials());
-      const pairing = this.#introducedBy(secured.key);
-      if (!pairing) return void secured.stream.destroy();
-      const dialled = pairing.introduction?.dialFirst ? 'dialled back' : 'direct';
-      pairing.adopt({ ...secured, isClient: false, route: dialled, where });
-    } catch {
-      socket.destroy();
-    } finally {
-      this.#incoming.underWay--;
-    }
+  /** Somebody connected to the peer's own port. */
+  accept(socket: Socket): void {
+    if (this.#isClosed) socket.destroy();
+    else void this.#door.accept(socket);
   }
 
-  #mayCome(): boolean {
-    const now = performance.now();
-    if (now - this.#incoming.minuteAtMs > minuteMs)
-      this.#incoming = { ...this.#incoming, inMinute: 0, minuteAtMs: now };
-    this.#incoming.inMinute++;
-    if (this.#isClosed || this.#incoming.inMinute > maxIncomingPerMinute) return false;
-    return this.#incoming.underWay < maxIncoming;
-  }
-
-  #introducedBy(key: string): Pairing | null {
+  #of(key: string): Pairing | null {
     for (const pairing of this.#pairings.values()) if (pairing.introduction?.key === key) return pairing;
     return null;
+  }
+
+  /** This machine has other addresses now. */
+  moved(canLive: CanLive): void {
+    for (const pairing of this.#pairings.values()) pairing.moved(canLive);
   }
 
   // --- what pairings need -----------------------------------------------------------------------------
@@ -231,6 +219,10 @@ export class Links implements PairingHost {
     return this.#connection !== null;
   }
 
+  isOverLoopback(): boolean {
+    return this.#isOverLoopback;
+  }
+
   async askPunch(account: number): Promise<void> {
     await this.#center.request({ punch: { account } });
   }
@@ -248,14 +240,15 @@ export class Links implements PairingHost {
     const from = this.#connection?.localEnd;
     if (!from) throw new ParleyError('disconnected', 'The port of the connection to the center is not known.');
     const deadline = performance.now() + punchTimeoutMs;
-    const where = `${to.address}:${to.port}`;
+    const where = endpoint(to.address, to.port);
     for (let tries = 1; ; tries++) {
       try {
         const timeoutMs = Math.max(1, deadline - performance.now());
         const socket = await dialLink({ ...to, from, timeoutMs, signal });
         const side = this.self.account < introduction.account ? 'client' : 'server';
         const secured = await secureLink(socket, side, this.credentials());
-        return { ...secured, isClient: side === 'client', route: 'punched', where };
+        const localAddress = plainAddress(from.address);
+        return { ...secured, isClient: side === 'client', route: 'punched', where, localAddress };
       } catch (error) {
         // A refusal may only mean that the other side was not that far.
         if (signal.aborted || tries === punchTries || performance.now() > deadline) throw error;
@@ -329,7 +322,8 @@ export class Links implements PairingHost {
   async #resolve(name: string): Promise<{ account: number; name: string }> {
     const known = this.#named(name);
     if (known) return { account: known.account, name: known.name };
-    const written = this.store.accountNamed(name);
+    // A name may have been given to another account: the center knows.
+    const written = this.#connection ? null : this.store.accountNamed(name);
     if (written) return written;
     const { accountEntry } = await this.#center.request({ lookup: { name } });
     return { account: accountEntry?.account ?? 0, name: safeLine(accountEntry?.name ?? name) };
@@ -418,45 +412,4 @@ export class Links implements PairingHost {
   end(name: string, code: string): void {
     this.#named(name)?.end(code);
   }
-}
-
-const routeWords: Record<Route, string> = {
-  direct: 'is direct: nobody stands between the two machines',
-  'dialled back': 'is direct: the other side reached this one, which could not reach it',
-  punched: 'is direct: both sides opened their NATs towards each other at one moment',
-  relayed: 'is relayed: the center passes on what it cannot read',
-};
-
-function explain(pairing: Pairing, isCenterThere: boolean): string[] {
-  const { name, link, standing, introduction } = pairing;
-  const lines: string[] = [];
-  if (link) {
-    const where = link.channel.where ? ` (${link.channel.where})` : '';
-    lines.push(`The link with ${name} ${routeWords[link.channel.route]}${where}.`);
-  } else if (standing === 'introduced') lines.push(`There is no link with ${name} now; it is tried again.`);
-  else if (standing === 'new key') lines.push(`${name} uses a new machine: nothing is linked until trust ${name}.`);
-  else
-    lines.push(
-      `There is no link with ${name}: the consent has ended${pairing.endedBy ? ` (${pairing.endedBy})` : ''}.`,
-    );
-  for (const { atMs, attempt } of pairing.notes) {
-    lines.push(`${new Date(atMs).toTimeString().slice(0, 8)} ${attempt.what}: ${attempt.outcome}`);
-  }
-  const advice = help(pairing, isCenterThere);
-  if (advice) lines.push(advice);
-  if (introduction && introduction.candidates.length === 0) {
-    lines.push(`No address of ${name} is known that could be dialled: its port is closed, or behind a NAT.`);
-  }
-  return lines;
-}
-
-function help({ name, link, standing }: Pairing, isCenterThere: boolean): string {
-  if (link?.channel.route === 'relayed') {
-    return `A direct link would need one of the two ports to be open: forward the port of one peer in its router, or allow it in its firewall.`;
-  }
-  if (link) return '';
-  if (standing === 'ended' || standing === 'unknown') return `getaddress ${name} asks for a new consent.`;
-  return isCenterThere
-    ? `If ${name} is online, a link comes up by itself.`
-    : 'The center is away: only known addresses can be tried.';
 }

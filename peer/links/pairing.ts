@@ -1,53 +1,25 @@
-// One other account that may be linked with: finds a way to it, keeps the best link, and moves messages over it.
-import { setTimeout as wait } from 'node:timers/promises';
-import { asParleyError, ParleyError } from '../../shared/errors.ts';
-import { safeText } from '../../shared/text.ts';
-import type { OutgoingMessage, PeerEvent } from '../events.ts';
-import type { Credentials } from '../socket.ts';
-import { type Attempt, dialFirstOf } from './dial.ts';
+// One other account that may be linked with: whether it may, by which key, and which of several links is kept.
+import { ParleyError } from '../../shared/errors.ts';
+import type { PeerEvent } from '../events.ts';
+import type { Attempt } from './dial.ts';
 import type { Introduced, Introduction } from './introduction.ts';
-import { Link, type LinkChannel, type LinkHandler } from './link.ts';
-import type { PrivateStore } from './private-store.ts';
+import { Link, type LinkChannel, type LinkHandler, type LinkMessage } from './link.ts';
+import { type FlowHost, PrivateFlow } from './private-flow.ts';
+import { Search, type Searcher, type SearchHost } from './search.ts';
 import { Verification } from './verification.ts';
 
-/** The side that asked dials at once; the other gives it this start. */
-const dialBackAfterMs = 300;
-const punchAfterMs = 800;
-const relayAfterMs = { dialFirst: 1_200, other: 6_000 };
-/** Without a link: from the first to the last. With a relayed one, for a better one. */
-const retryMs = { unlinked: { first: 1_000, last: 60_000 }, relayed: { first: 30_000, last: 600_000 } };
-/** On their way to the other side and not stored there. */
-const maxUnstored = 1024;
-const batchMessages = 256;
+/** Both sides may be opening links at once for so long; then whoever opens another has lost the one before. */
+const settledMs = 2_000;
 const maxNotes = 20;
 /** setTimeout takes no more. */
 const maxTimerMs = 2_147_483_647;
 
 /** What a pairing needs of the peer that it is of. */
-export interface PairingHost {
+export interface PairingHost extends SearchHost, FlowHost {
   readonly self: Introduced;
-  readonly store: PrivateStore;
-  credentials(): Credentials;
-  /** The center's time. */
-  nowMs(): number;
-  isCenterThere(): boolean;
-  /** Throws where the center says no. */
-  askPunch(account: number): Promise<void>;
-  askIntroduction(account: number): Promise<void>;
-  openTunnel(account: number): Promise<LinkChannel['stream']>;
-  /** Secures a stream as the TLS client and checks the key. */
-  secure(stream: LinkChannel['stream'], introduction: Introduction): Promise<LinkChannel>;
-  punch(introduction: Introduction, to: { address: string; port: number }, signal: AbortSignal): Promise<LinkChannel>;
   /** Throws unless the token introduces exactly this account with this key to this peer. */
   admit(token: string, other: Introduced): void;
-  afterCommit(act: () => void): void;
-  /** A message was filed: shows it. */
-  show(row: number, message: { from: string; account: number; text: string; sentAtMs: number }): void;
-  /** True while whoever runs the peer has enough to read. */
-  isBehind(): boolean;
   emit(event: PeerEvent): void;
-  /** A message of one's own is stored over there. */
-  onStored(message: OutgoingMessage): void;
 }
 
 type Standing =
@@ -57,20 +29,16 @@ type Standing =
   | { kind: 'new key'; introduction: Introduction }
   | { kind: 'ended'; code: string };
 
-export class Pairing implements LinkHandler {
+export class Pairing implements LinkHandler, Searcher {
   readonly account: number;
   name: string;
   readonly #host: PairingHost;
+  readonly #search: Search;
+  readonly #flow: PrivateFlow;
   #standing: Standing = { kind: 'unknown' };
   #link: Link | null = null;
-  /** Sent on this link; the next batch comes after it. */
-  #sentTo = 0;
-  #unstored = 0;
-  /** The highest number of the other side that is filed and not yet told. */
-  #toTell = 0;
-  #cycle: AbortController | null = null;
-  #retry: NodeJS.Timeout | null = null;
-  #retries = 0;
+  /** Links on which the other side has not said Hello. */
+  readonly #greeting = new Set<Link>();
   #expiry: NodeJS.Timeout | null = null;
   #verification: Verification | null = null;
   readonly #notes: { atMs: number; attempt: Attempt }[] = [];
@@ -79,10 +47,19 @@ export class Pairing implements LinkHandler {
     this.account = account;
     this.name = name;
     this.#host = host;
+    this.#search = new Search(host, this);
+    this.#flow = new PrivateFlow(host, this);
   }
 
   get link(): Link | null {
     return this.#link?.isOpen ? this.#link : null;
+  }
+
+  /** What there is; a link on which nothing is heard any more does not count. */
+  get linked(): Searcher['linked'] {
+    const link = this.link;
+    if (!link || link.isQuiet) return 'no';
+    return link.channel.route === 'relayed' ? 'relayed' : 'direct';
   }
 
   get standing(): Standing['kind'] {
@@ -106,7 +83,10 @@ export class Pairing implements LinkHandler {
     return this.#host.store.keys(this.account).some((known) => known.key === key && known.verified);
   }
 
-  #note(attempt: Attempt): void {
+  note(attempt: Attempt): void {
+    const last = this.#notes.at(-1)?.attempt;
+    // Tried again and again, it is told once, as of its last time.
+    if (last?.what === attempt.what && last.outcome === attempt.outcome) this.#notes.pop();
     this.#notes.push({ atMs: Date.now(), attempt });
     if (this.#notes.length > maxNotes) this.#notes.shift();
   }
@@ -119,20 +99,25 @@ export class Pairing implements LinkHandler {
     this.name = introduction.name;
     const known = store.keys(this.account);
     if (known.length === 0) store.trust(this.account, introduction.key, false);
-    else if (!known.some(({ key }) => key === introduction.key)) {
-      this.#standing = { kind: 'new key', introduction };
-      this.#drop(new ParleyError('revoked', 'The other side uses a new key.'));
-      const text = `${this.name} uses a new machine: its key is not known here. [trust ${this.name}] if that is right.`;
-      return this.#host.emit({ type: 'notice', text });
-    }
+    else if (!known.some(({ key }) => key === introduction.key)) return this.#doubt(introduction);
     const before = this.introduction;
     this.#standing = { kind: 'introduced', introduction };
     if (introduction.fresh) this.#host.emit({ type: 'introduced', name: this.name });
-    this.#watchConsent(introduction);
+    this.#watchExpiry(introduction);
     // Another key is another machine: what is linked is not what was introduced.
     if (before && before.key !== introduction.key) this.#drop(new ParleyError('revoked', 'The other side moved.'));
-    this.#retries = 0;
-    this.connect();
+    const isNews = !before || introduction.fresh || placesOf(before) !== placesOf(introduction);
+    if (isNews) this.#search.encourage();
+    if (isNews || this.linked === 'no') this.#search.begin();
+  }
+
+  #doubt(introduction: Introduction): void {
+    const isTold = this.#standing.kind === 'new key' && this.#standing.introduction.key === introduction.key;
+    this.#standing = { kind: 'new key', introduction };
+    this.#drop(new ParleyError('revoked', 'The other side uses a new key.'));
+    if (isTold) return;
+    const text = `${this.name} uses a new machine: its key is not known here. [trust ${this.name}] if that is right.`;
+    this.#host.emit({ type: 'notice', text });
   }
 
   /** The user vouches for the key that was refused. */
@@ -156,23 +141,29 @@ export class Pairing implements LinkHandler {
     this.#drop(new ParleyError('revoked', 'The consent has ended.'));
   }
 
-  #watchConsent({ consentUntilMs }: Introduction): void {
+  /** At the end of the consent, and of what proves it: without a center to ask, that is the end too. */
+  #watchExpiry({ consentUntilMs, expiresAtMs }: Introduction): void {
     if (this.#expiry) clearTimeout(this.#expiry);
-    const leftMs = Math.min(Math.max(0, consentUntilMs - this.#host.nowMs()), maxTimerMs);
-    this.#expiry = setTimeout(() => {
-      const introduction = this.introduction;
-      if (introduction && introduction.consentUntilMs <= this.#host.nowMs()) this.end('revoked');
-      else if (introduction) this.#watchConsent(introduction);
-    }, leftMs);
+    const untilMs = Math.min(consentUntilMs, expiresAtMs);
+    const leftMs = Math.min(Math.max(0, untilMs - this.#host.nowMs()), maxTimerMs);
+    this.#expiry = setTimeout(() => this.#expired(), leftMs);
     this.#expiry.unref();
+  }
+
+  #expired(): void {
+    const { introduction } = this;
+    if (!introduction) return;
+    const now = this.#host.nowMs();
+    if (introduction.consentUntilMs <= now) this.end('revoked');
+    else if (introduction.expiresAtMs > now) this.#watchExpiry(introduction);
+    else if (this.#host.isCenterThere()) this.#search.refresh();
+    else this.#drop(new ParleyError('revoked', 'The introduction has expired, and the center is away.'));
   }
 
   /** Everything stops; the pairing can begin anew with an introduction. */
   #drop(reason: ParleyError): void {
-    this.#cycle?.abort();
-    this.#cycle = null;
-    if (this.#retry) clearTimeout(this.#retry);
-    this.#retry = null;
+    this.#search.stop();
+    for (const link of [...this.#greeting]) link.close(reason);
     this.#link?.close(reason);
   }
 
@@ -182,239 +173,130 @@ export class Pairing implements LinkHandler {
     this.#drop(reason);
   }
 
-  // --- finding a way --------------------------------------------------------------------------------
+  // --- links ----------------------------------------------------------------------------------------
 
-  get #isDirect(): boolean {
-    return this.#link?.isOpen === true && this.#link.channel.route !== 'relayed';
-  }
-
-  /** Tries all ways, unless that is under way or there is a direct link. */
+  /** Looks for a link, or for a better one, unless that is under way. */
   connect(): void {
-    const introduction = this.introduction;
-    if (!introduction || this.#cycle || this.#isDirect) return;
-    if (introduction.expiresAtMs <= this.#host.nowMs()) return;
-    if (this.#retry) clearTimeout(this.#retry);
-    this.#retry = null;
-    const cycle = new AbortController();
-    this.#cycle = cycle;
-    void this.#tryAll(introduction, cycle.signal).finally(() => {
-      if (this.#cycle !== cycle) return;
-      this.#cycle = null;
-      if (!this.#isDirect) this.#retryLater();
-    });
-  }
-
-  async #tryAll(introduction: Introduction, signal: AbortSignal): Promise<void> {
-    const { dialFirst } = introduction;
-    const steps = [
-      this.#step('dial', dialFirst ? 0 : dialBackAfterMs, signal, () => this.#dial(introduction, signal)),
-      this.#step('relay', dialFirst ? relayAfterMs.dialFirst : relayAfterMs.other, signal, () =>
-        this.#relay(introduction),
-      ),
-    ];
-    if (dialFirst) steps.push(this.#step('punch', punchAfterMs, signal, () => this.#askPunch()));
-    await Promise.all(steps);
-  }
-
-  async #step(what: string, afterMs: number, signal: AbortSignal, act: () => Promise<void>): Promise<void> {
-    try {
-      await wait(afterMs, undefined, { signal });
-      if (!this.#isDirect) await act();
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#note({ what, outcome: asParleyError(error).message });
-    }
-  }
-
-  async #dial(introduction: Introduction, signal: AbortSignal): Promise<void> {
-    const { candidates, key, dialFirst } = introduction;
-    const channel = await dialFirstOf(candidates, {
-      key,
-      credentials: this.#host.credentials(),
-      route: dialFirst ? 'direct' : 'dialled back',
-      signal,
-      note: (attempt) => this.#note(attempt),
-    });
-    this.adopt(channel);
-  }
-
-  async #relay(introduction: Introduction): Promise<void> {
-    if (this.link || !this.#host.isCenterThere()) return;
-    const stream = await this.#host.openTunnel(this.account);
-    this.adopt(await this.#host.secure(stream, introduction));
-  }
-
-  async #askPunch(): Promise<void> {
-    if (this.#host.isCenterThere()) await this.#host.askPunch(this.account);
+    this.#search.begin();
   }
 
   /** The center tells both sides to dial each other now. */
-  async punch(to: { address: string; port: number }, inMs: number): Promise<void> {
-    const introduction = this.introduction;
-    if (!introduction || this.#isDirect) return;
-    const abort = new AbortController();
-    const { signal } = abort;
-    const onDirect = (): void => abort.abort();
-    this.#onDirect.add(onDirect);
-    await this.#step(`opened the NATs towards ${to.address}:${to.port}`, inMs, signal, async () => {
-      this.adopt(await this.#host.punch(introduction, to, signal));
-    });
-    this.#onDirect.delete(onDirect);
+  punch(to: { address: string; port: number }, inMs: number): void {
+    void this.#search.punch(to, inMs);
   }
-
-  readonly #onDirect = new Set<() => void>();
-
-  #retryLater(): void {
-    const { first, last } = this.link ? retryMs.relayed : retryMs.unlinked;
-    const delayMs = Math.min(last, first * 2 ** Math.min(this.#retries++, 16)) * (0.8 + 0.4 * Math.random());
-    this.#retry = setTimeout(() => {
-      this.#retry = null;
-      // Addresses may have changed; the introduction that comes tries at once.
-      if (this.#host.isCenterThere()) void this.#host.askIntroduction(this.account).catch(() => undefined);
-      this.connect();
-    }, delayMs);
-    this.#retry.unref();
-  }
-
-  // --- links ----------------------------------------------------------------------------------------
 
   /** A secured stream whose key is that of the introduction: both sides say Hello on it. */
-  adopt(channel: LinkChannel): void {
-    const introduction = this.introduction;
-    if (!introduction || channel.key !== introduction.key) {
+  found(channel: LinkChannel): void {
+    const { introduction } = this;
+    if (!introduction || channel.key !== introduction.key || this.#greeting.size >= maxGreeting) {
       channel.stream.destroy();
       return;
     }
-    new Link({
+    const link = new Link({
       channel,
       token: introduction.token,
       outbox: this.#host.store.outboxId(this.account),
       admit: (token) => this.#host.admit(token, { account: this.account, key: channel.key }),
       handler: this,
     });
+    this.#greeting.add(link);
   }
 
   onOpen(link: Link): void {
+    this.#greeting.delete(link);
     const current = this.link;
     if (!this.introduction) return link.close(new ParleyError('revoked', 'The consent has ended.'));
-    if (current && !this.#isBetter(link, current))
+    if (current && !this.#isBetter(link, current)) {
       return link.close(new ParleyError('cancelled', 'Another link is better.'));
+    }
     this.#link = link;
-    this.#sentTo = 0;
-    this.#unstored = 0;
     this.#verification = null;
     current?.close(new ParleyError('cancelled', 'Another link is better.'));
     const { route, where } = link.channel;
-    this.#note({ what: where ? `${route} (${where})` : route, outcome: 'linked' });
-    if (route !== 'relayed') {
-      for (const found of [...this.#onDirect]) found();
-      this.#cycle?.abort();
-      this.#cycle = null;
-      this.#retries = 0;
-    }
+    this.note({ what: where ? `${route} (${where})` : route, outcome: 'linked' });
+    this.#search.encourage();
+    if (route !== 'relayed') this.#search.stop();
+    else if (!this.#search.isOn) this.#search.again();
     this.#host.emit({ type: 'link', name: this.name, state: current ? 'moved' : 'up', route });
-    this.pump();
+    this.#flow.use(link);
   }
 
-  /** Any direct one before a relayed one; of equals, on both sides the same. */
+  /** Decided alike on both sides, or both links would go. */
   #isBetter(link: Link, current: Link): boolean {
+    if (current.isQuiet || current.ageMs > settledMs) return true;
     const rank = ({ channel }: Link): number => (channel.route === 'relayed' ? 0 : 1);
     if (rank(link) !== rank(current)) return rank(link) > rank(current);
     const client = ({ channel }: Link): number => (channel.isClient ? this.#host.self.account : this.account);
-    // Of two dialled by the same side, it gave up the older one.
-    return client(link) <= client(current);
+    if (client(link) !== client(current)) return client(link) < client(current);
+    return Buffer.compare(link.channel.exporter, current.channel.exporter) < 0;
   }
 
   onClose(link: Link, reason: ParleyError): void {
+    this.#greeting.delete(link);
     if (this.#link !== link) {
-      if (reason.code !== 'cancelled') this.#note({ what: link.channel.route, outcome: reason.message });
+      if (reason.code !== 'cancelled') this.note({ what: link.channel.route, outcome: reason.message });
       return;
     }
     this.#link = null;
     this.#verification = null;
-    this.#note({ what: link.channel.route, outcome: reason.message });
+    this.#flow.use(null);
+    this.note({ what: link.channel.route, outcome: reason.message });
     this.#host.emit({ type: 'link', name: this.name, state: 'down', route: link.channel.route });
+    this.#lookAgain();
+  }
+
+  onQuiet(link: Link): void {
+    if (link === this.#link) this.#lookAgain();
+  }
+
+  #lookAgain(): void {
     if (!this.introduction) return;
-    if (this.#host.isCenterThere()) void this.#host.askIntroduction(this.account).catch(() => undefined);
-    this.connect();
-    if (!this.#cycle && !this.#retry) this.#retryLater();
+    this.#search.refresh();
+    this.#search.begin();
+    // Where nothing can be tried now, the center may be back by then.
+    if (!this.#search.isOn) this.#search.again();
+  }
+
+  /** Links from addresses that this machine has no longer will never hear anything again. */
+  moved(canLive: (localAddress: string) => boolean): void {
+    const link = this.#link;
+    if (link && !canLive(link.channel.localAddress)) {
+      this.#search.encourage();
+      link.close(new ParleyError('disconnected', 'The link was lost: this machine has another address now.'));
+    }
   }
 
   // --- messages -------------------------------------------------------------------------------------
 
-  /** Sends what is pending and not yet sent on this link. */
+  /** Something new is in the outbox. */
   pump(): void {
-    const link = this.link;
-    if (!link) return;
-    while (link.hasRoom && this.#unstored < maxUnstored) {
-      const batch = this.#host.store.pending(this.account, this.#sentTo, batchMessages);
-      if (batch.length === 0) return;
-      for (const { number, sentAtMs, text } of batch) {
-        link.message(number, sentAtMs, text);
-        this.#sentTo = number;
-        this.#unstored++;
-      }
-    }
-    if (!link.hasRoom && !link.isClosed) link.onceRoom(() => this.pump());
+    this.#flow.pump();
   }
 
-  onMessage(link: Link, { number, sentAtMs, body }: { number: number; sentAtMs: number; body: string }): void {
-    if (number < 1 || body === '') throw new ParleyError('bad_frame', 'A message without number or text.');
-    const text = safeText(body);
-    const row = this.#host.store.file({
-      account: this.account,
-      name: this.name,
-      text,
-      sentAtMs,
-      receivedAtMs: Date.now(),
-      outbox: link.otherOutbox,
-      number,
-    });
-    const first = this.#toTell === 0;
-    if (number > this.#toTell) this.#toTell = number;
-    if (first) this.#host.afterCommit(() => this.#tellStored(link));
-    if (row !== null)
-      this.#host.afterCommit(() => this.#host.show(row, { from: this.name, account: this.account, text, sentAtMs }));
-    if (this.#host.isBehind()) this.#holdBack(link);
+  onMessage(link: Link, message: LinkMessage): void {
+    this.#flow.onMessage(link, message);
   }
 
-  #tellStored(link: Link): void {
-    const number = this.#toTell;
-    this.#toTell = 0;
-    if (number > 0 && !link.isClosed) link.stored(number);
-  }
-
-  #holdBack(link: Link): void {
-    const { stream } = link.channel;
-    if (stream.isPaused()) return;
-    stream.pause();
-    const look = setInterval(() => {
-      if (this.#host.isBehind() && !link.isClosed) return;
-      clearInterval(look);
-      stream.resume();
-    }, 50);
-    look.unref();
-  }
-
-  onStored(link: Link, number: number): void {
-    const stored = this.#host.store.stored(this.account, number);
-    if (link === this.#link) this.#unstored = Math.max(0, this.#unstored - stored.length);
-    for (const message of stored) this.#host.onStored(message);
-    this.pump();
+  onStored(_link: Link, number: number): void {
+    this.#flow.onStored(number);
   }
 
   // --- verification ---------------------------------------------------------------------------------
 
+  get #linkForVerify(): Link {
+    if (!this.link) throw new ParleyError('disconnected', `There is no link with ${this.name} now.`);
+    return this.link;
+  }
+
   /** Begins on both sides; the digits come as an event. Throws disconnected without a link. */
   verify(): void {
-    const link = this.link;
-    if (!link) throw new ParleyError('disconnected', `There is no link with ${this.name} now.`);
-    this.#verification = this.#newVerification(link);
+    this.#verification ??= this.#newVerification(this.#linkForVerify);
     this.#verification.start();
   }
 
   onVerify(link: Link, frame: { commit: Uint8Array } | { reveal: Uint8Array }): void {
     if (link !== this.#link) return;
+    // Whoever commits anew gets a nonce that was not shown to them.
     if ('commit' in frame && this.#verification?.isAnswered) this.#verification = null;
     this.#verification ??= this.#newVerification(link);
     this.#verification.take(frame);
@@ -430,8 +312,16 @@ export class Pairing implements LinkHandler {
 
   /** The user compared the digits: they were the same. */
   confirm(): void {
-    const link = this.link;
-    if (!link) throw new ParleyError('disconnected', `There is no link with ${this.name} now.`);
-    this.#host.store.trust(this.account, link.channel.key, true);
+    this.#host.store.trust(this.account, this.#linkForVerify.channel.key, true);
   }
+}
+
+/** Links of one account on which nobody has said Hello yet. */
+const maxGreeting = 8;
+
+function placesOf({ candidates }: Introduction): string {
+  return candidates
+    .map(({ address, port }) => `${address} ${port}`)
+    .sort()
+    .join();
 }

@@ -11,25 +11,33 @@ export class Tunnel extends Duplex {
   readonly id: number;
   readonly #send: Send;
   #creditBytes: number;
+  readonly #maxCameBytes: number;
   /** Not more than the credit. */
   readonly #came: Buffer[] = [];
+  #cameBytes = 0;
   #isWanted = false;
   /** The center knows. */
   #isOver = false;
   /** What waits for credit. */
   #waiting: { bytes: Buffer; done: (error?: Error | null) => void } | null = null;
 
-  /** creditBytes: how much may be sent before the other side takes something out. */
+  /** creditBytes: how much each side may send before the other takes something out. */
   constructor(id: number, creditBytes: number, send: Send) {
     super({ allowHalfOpen: false });
     this.id = id;
     this.#creditBytes = creditBytes;
+    this.#maxCameBytes = creditBytes;
     this.#send = send;
   }
 
   /** The center passed bytes on. */
   data(bytes: Uint8Array): void {
     if (this.destroyed) return;
+    this.#cameBytes += bytes.length;
+    if (this.#cameBytes > this.#maxCameBytes) {
+      this.destroy(new Error('The other side sent more than it may.'));
+      return;
+    }
     this.#came.push(Buffer.from(bytes));
     this.#take();
   }
@@ -39,6 +47,7 @@ export class Tunnel extends Duplex {
     while (this.#isWanted) {
       const bytes = this.#came.shift();
       if (!bytes) return;
+      this.#cameBytes -= bytes.length;
       this.#isWanted = this.push(bytes);
       this.#send({ tunnelCredit: { tunnel: this.id, bytes: bytes.length } });
     }
