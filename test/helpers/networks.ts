@@ -70,6 +70,8 @@ interface Segment {
   six: string;
   /** How many are plugged in. */
   hosts: number;
+  /** As what all of them are seen from elsewhere; null: each as itself. */
+  outside: string | null;
 }
 
 /** A machine with one interface, eth0. */
@@ -92,6 +94,11 @@ export class Host {
   /** Its IPv4 address, or the IPv6 one where it has no other. */
   get address(): string {
     return this.#families.includes(4) ? `${this.#segment.four}.${this.#last}` : this.address6;
+  }
+
+  /** The address as which others see it. */
+  get outside(): string {
+    return this.#segment.outside ?? this.address;
   }
 
   get address6(): string {
@@ -137,13 +144,10 @@ export class Host {
 export class Home {
   readonly #networks: Networks;
   readonly #segment: Segment;
-  /** Outside; of a firewall, which has none of its own to give, the router's. */
-  readonly address: string;
 
-  constructor(networks: Networks, segment: Segment, address: string) {
+  constructor(networks: Networks, segment: Segment) {
     this.#networks = networks;
     this.#segment = segment;
-    this.address = address;
   }
 
   host(name: string): Host {
@@ -199,8 +203,8 @@ export class Networks {
   }
 
   /** A network of this router, of which it has the first address. */
-  #segment(router: string, four: string, six: string): Segment {
-    const segment = { router, four, six, hosts: 0 };
+  #segment(router: string, four: string, six: string, outside: string | null = null): Segment {
+    const segment = { router, four, six, hosts: 0, outside };
     const bridge = bridgeOf(segment);
     ip(
       router,
@@ -235,11 +239,11 @@ export class Networks {
     // Behind a NAT everybody has the same addresses.
     const isNat = kind !== 'firewall';
     const four = isNat ? '192.168.1' : `10.78.${this.#segments}`;
-    const inner = this.#segment(router, four, `fd78:0:0:${this.#segments}`);
+    const inner = this.#segment(router, four, `fd78:0:0:${this.#segments}`, isNat ? address : null);
     if (!isNat) ip(this.#internet, `route add ${four}.0/24 via ${address}`);
     const ports = kind === 'symmetric NAT' ? 'random,fully-random' : '';
     run('ip', ['netns', 'exec', router, 'nft', '-f', '-'], rules(isNat, ports));
-    return new Home(this, inner, address);
+    return new Home(this, inner);
   }
 
   /** Ends with the networks, if not before. */
