@@ -24,7 +24,7 @@ import type { LinkChannel } from './link.ts';
 import { Pairing, type PairingHost } from './pairing.ts';
 import { PrivateStore } from './private-store.ts';
 import { Tunnel } from './tunnel.ts';
-import { explain } from './why.ts';
+import { explain, whyPending } from './why.ts';
 
 /** Accounts introduced; more than anybody consents with. */
 const maxPairings = 1000;
@@ -344,15 +344,9 @@ export class Links implements PairingHost {
 
   /** Private messages that the other side has not stored, with why. */
   outbox(): OutgoingMessage[] {
-    return this.store.allPending().map((message) => ({ ...message, reason: this.#whyPending(message.to) }));
-  }
-
-  #whyPending(name: string): string {
-    const pairing = this.#named(name);
-    if (pairing?.link) return 'on its way';
-    if (pairing?.standing === 'introduced') return `waiting for a link with ${name}`;
-    if (pairing?.standing === 'new key') return `${name} uses a new machine: trust ${name}`;
-    return `waiting for ${name}’s consent`;
+    return this.store
+      .allPending()
+      .map((message) => ({ ...message, reason: whyPending(message.to, this.#named(message.to)) }));
   }
 
   /** Takes a private message out of the outbox; null if there is none of this id. It may be shown over there all the same. */
