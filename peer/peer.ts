@@ -115,7 +115,10 @@ export class Peer implements PeerApi {
 
   async block(name: string): Promise<void> {
     checkName(name);
-    await this.#session.request({ block: { name, on: true } });
+    const session = this.#session;
+    // Here at once, whatever the center says and whether it is there.
+    session.desk.links.end(name, 'blocked');
+    await session.request({ block: { name, on: true } });
   }
 
   async unblock(name: string): Promise<void> {
