@@ -170,11 +170,13 @@ async function updateDocs(
   measured: ReadonlyMap<string, Promise<Measured>>,
   pairs: ReadonlyMap<string, Pair>,
 ): Promise<void> {
+  // Until all has been tried, and has failed where it does.
+  await Promise.allSettled(measured.values());
+  await wait(10_000);
   const lines = ['| network | route | seconds | what `why` says at the one who asked |', '|---|---|---|---|'];
   for (const [network, promise] of measured) {
     const { route, ms } = await promise;
     const { seas, google } = pairs.get(network) as Pair;
-    // Now that all has been tried.
     const why = await seas.call('why', google.name);
     const words = why.map((line) => line.replace(/^\d\d:\d\d:\d\d /, '').replaceAll(/(seas|google)\d+/g, '$1'));
     lines.push(`| ${network} | ${route} | ${(ms / 1000).toFixed(2)} | ${words.join('<br>')} |`);
