@@ -6,6 +6,7 @@ import { decodeLinkFrame, encodeLinkFrame, FrameDecoder } from '../../shared/fra
 import type { parley } from '../../shared/protocol.js';
 import { software } from '../../shared/version.ts';
 import type { LinkRoute } from '../events.ts';
+import { LinkOutput } from './link-output.ts';
 
 export const linkVersion = 1;
 const maxFrameBytes = 65_536;
@@ -16,8 +17,6 @@ const pingMs = 10_000;
 /** Without a word so long after something was sent that asks for one, another link is looked for. */
 const quietMs = 5_000;
 const silenceMs = 30_000;
-/** Waiting to be written; above it no more messages are taken for this link. */
-const maxOutputBytes = 1_048_576;
 
 export type Route = LinkRoute;
 
@@ -79,8 +78,7 @@ export class Link {
   #state: State = 'greeting';
   readonly #options: LinkOptions;
   readonly #decoder = new FrameDecoder(maxFrameBytes);
-  #output: Buffer[] = [];
-  #outputBytes = 0;
+  readonly #output: LinkOutput;
   #heardAtMs = performance.now();
   /** Since when an answer is owed; null where none is. */
   #askedAtMs: number | null = null;
@@ -94,6 +92,7 @@ export class Link {
     this.#options = options;
     this.channel = options.channel;
     const { stream } = options.channel;
+    this.#output = new LinkOutput(stream);
     stream.on('data', (bytes: Buffer) => this.#receive(bytes));
     stream.on('error', (error) => this.close(lost(error.message)));
     stream.on('close', () => this.close(lost('the connection was closed')));
@@ -119,7 +118,7 @@ export class Link {
 
   /** False while too much waits to be written. */
   get hasRoom(): boolean {
-    return this.#state === 'open' && this.channel.stream.writableLength + this.#outputBytes < maxOutputBytes;
+    return this.#state === 'open' && this.#output.hasRoom;
   }
 
   /** Nothing is heard though something was asked: it may be dead. */
@@ -140,12 +139,12 @@ export class Link {
 
   /** Calls once when there is room again. */
   onceRoom(call: () => void): void {
-    this.channel.stream.once('drain', call);
+    this.#output.onceRoom(call);
   }
 
   message(number: number, sentAtMs: number, body: string): void {
     this.#askedAtMs ??= performance.now();
-    this.#send({ message: { number, sentAtMs, body } });
+    if (this.#state !== 'closed') this.#output.message(number, sentAtMs, body);
   }
 
   stored(number: number): void {
@@ -173,7 +172,7 @@ export class Link {
     const { stream } = this.channel;
     if (!stream.destroyed && stream.writable) {
       this.#send({ close: { code: reason.code, text: reason.message } });
-      this.#flush();
+      this.#output.flush();
       stream.end();
     }
     this.#state = 'closed';
@@ -185,20 +184,7 @@ export class Link {
   }
 
   #send(frame: parley.LinkFrame.$Properties): void {
-    if (this.#state === 'closed') return;
-    if (this.#output.length === 0) queueMicrotask(() => this.#flush());
-    const bytes = encodeLinkFrame(frame);
-    this.#output.push(bytes);
-    this.#outputBytes += bytes.length;
-  }
-
-  #flush(): void {
-    const output = this.#output;
-    this.#output = [];
-    this.#outputBytes = 0;
-    const { stream } = this.channel;
-    if (output.length === 0 || stream.destroyed || !stream.writable) return;
-    stream.write(output.length === 1 ? output[0] : Buffer.concat(output));
+    if (this.#state !== 'closed') this.#output.frame(encodeLinkFrame(frame));
   }
 
   #beat(): void {

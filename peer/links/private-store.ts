@@ -14,6 +14,9 @@ export interface PrivatePending {
   text: string;
 }
 
+/** In the place of keys that the user has taken back: an account with it is known, by no key. */
+const noKey = '';
+
 export interface KnownKey {
   /** Fingerprint. */
   key: string;
@@ -39,6 +42,7 @@ export class PrivateStore {
   readonly #keys: StatementSync;
   readonly #putKey: StatementSync;
   readonly #dropKeys: StatementSync;
+  readonly #dropKey: StatementSync;
 
   constructor(store: Store, incoming: Incoming) {
     this.#store = store;
@@ -70,6 +74,7 @@ export class PrivateStore {
       `INSERT INTO known_keys VALUES (?, ?, ?) ON CONFLICT (account, key) DO UPDATE SET verified = max(verified, excluded.verified)`,
     );
     this.#dropKeys = store.prepare('DELETE FROM known_keys WHERE account = ?');
+    this.#dropKey = store.prepare('DELETE FROM known_keys WHERE account = ? AND key = ?');
   }
 
   /** The outbox for this account, made where there is none. */
@@ -142,11 +147,18 @@ export class PrivateStore {
   }
 
   trust(account: number, key: string, verified: boolean): void {
-    this.#store.write('now', () => this.#putKey.run(account, key, Number(verified)));
+    this.#store.write('now', () => {
+      this.#dropKey.run(account, noKey);
+      this.#putKey.run(account, key, Number(verified));
+    });
   }
 
+  /** Forgets all keys; none is taken at first sight from here on. */
   untrust(account: number): void {
-    this.#store.write('now', () => this.#dropKeys.run(account));
+    this.#store.write('now', () => {
+      this.#dropKeys.run(account);
+      this.#putKey.run(account, noKey, 0);
+    });
   }
 }
 
