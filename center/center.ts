@@ -179,7 +179,7 @@ export class Center {
           number: notice.position,
           encode: (position: number, receivedAtMs: number) => encodeNotice(notice, position, receivedAtMs),
         }));
-        return mail.sendNotices(sender, noticeOutbox(first.recipient), encoded);
+        return mail.notices.send(sender, noticeOutbox(first.recipient), encoded);
       },
       live: {
         host: this.host,
@@ -246,10 +246,13 @@ export async function openServices(
     contacts: (account) => store.contacts(account, maxContacts),
   });
   await store.reopenClosing();
-  const restored = (await store.onlineAccounts()).map(async ({ id, name }) => {
-    presence.restore(id, name, new Set(await store.blocks(id)));
-  });
-  await Promise.all(restored);
+  const online = await store.onlineAccounts();
+  for (let at = 0; at < online.length; at += restoredAtOnce) {
+    const restored = online.slice(at, at + restoredAtOnce).map(async ({ id, name }) => {
+      presence.restore(id, name, new Set(await store.blocks(id)));
+    });
+    await Promise.all(restored);
+  }
   const mail = new Mail({
     store,
     limits,
@@ -297,6 +300,8 @@ export async function openServices(
   };
 }
 
+/** Of those who were online, so many are asked for in one batch of the store. */
+const restoredAtOnce = 1000;
 /** Contacts of one account that hear of it when many are online. */
 const maxContacts = 1000;
 

@@ -16,22 +16,26 @@ export async function expireMail(
   let expired = 0;
   for (const id of await store.mailboxesOlderThan(receivedBeforeMs, maxMailboxes)) {
     // One that is in memory is being read or written to: it comes when it is not.
-    if (mail.mailbox(id)) continue;
-    const account = await store.account(id);
-    const upTo = account ? await lastBefore(store, id, receivedBeforeMs) : 0;
-    if (!account || upTo === 0) continue;
-    const mailbox = { account: id, name: account.name, after: 0, upTo, code: 'expired' } as const;
-    const { position, count } = await reportUndeliverable(mailbox, store, deliver);
-    await store.discard(id, position);
-    expired += count;
+    await mail.whileAway(id, async () => {
+      const account = await store.account(id);
+      const mailbox = await store.openMailbox(id);
+      if (!account || mailbox === 'gone') return;
+      const after = mailbox.ackedTo;
+      const upTo = await lastBefore(store, id, after, receivedBeforeMs);
+      if (upTo <= after) return;
+      const mail = { account: id, name: account.name, after, upTo, code: 'expired' } as const;
+      const { position, count } = await reportUndeliverable(mail, store, deliver);
+      await store.discard(id, position);
+      expired += count;
+    });
   }
   return expired;
 }
 
-/** The position of the last message of the oldest ones that is older than this; 0 for none. */
-async function lastBefore(store: Store, account: number, receivedBeforeMs: number): Promise<number> {
-  let found = 0;
-  for (let after = 0; ; ) {
+/** The position of the last of the oldest messages after this one that are older than this; `first` for none. */
+async function lastBefore(store: Store, account: number, first: number, receivedBeforeMs: number): Promise<number> {
+  let found = first;
+  for (let after = first; ; ) {
     const runs = await store.read(account, after, readBytes);
     for (const run of runs) {
       for (const { position, receivedAtMs } of deliversIn(run)) {

@@ -91,7 +91,13 @@ export class Presence {
     if (!person || person.listener !== listener) return;
     person.listener = null;
     if (when === 'now') this.#depart(person);
-    else this.#options.wheel.schedule(person, this.#options.limits.graceMs);
+    else this.#options.wheel.schedule(person, this.#graceMs());
+  }
+
+  /** After the center stood still as after a start: peers that gave it up may take as long to come back. */
+  #graceMs(): number {
+    const { wheel, limits } = this.#options;
+    return Math.max(limits.graceMs, limits.startGraceMs - (wheel.nowMs - wheel.stalledAtMs));
   }
 
   /** The account is gone or banned. */

@@ -3,6 +3,8 @@
 /** How exact its time is. */
 export const tickMs = 250;
 const slotCount = 256;
+/** A tick that comes so late was not late: the process, or its machine, stood still. */
+const stallMs = 2_000;
 
 /** Something that can time out: keeps its own place in the wheel. */
 export interface Timeout {
@@ -16,7 +18,8 @@ export interface Timeout {
 export class Wheel {
   readonly #slots: Set<Timeout>[] = Array.from({ length: slotCount }, () => new Set());
   readonly #monotonicMs: () => number;
-  readonly #startMs: number;
+  #startMs: number;
+  #stalledAtMs = Number.NEGATIVE_INFINITY;
   #tick = 0;
   #timer: NodeJS.Timeout | null = null;
 
@@ -26,7 +29,10 @@ export class Wheel {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.advance(), tickMs).unref();
+    this.#timer ??= setInterval(() => {
+      this.#skipStall();
+      this.advance();
+    }, tickMs).unref();
   }
 
   stop(): void {
@@ -34,7 +40,12 @@ export class Wheel {
     this.#timer = null;
   }
 
-  /** Milliseconds since the wheel was made, as of the last tick: cheap enough for every read. */
+  /** The time (nowMs) at which the process last went on after it had stood still; long ago if it never did. */
+  get stalledAtMs(): number {
+    return this.#stalledAtMs;
+  }
+
+  /** Milliseconds since the wheel was made, as of the last tick, less those of stalls: cheap enough for every read. */
   get nowMs(): number {
     return this.#tick * tickMs;
   }
@@ -52,7 +63,15 @@ export class Wheel {
     timeout.dueTick = 0;
   }
 
-  /** Runs the ticks that have passed; a stalled process catches up slot by slot. */
+  /** What nobody could hear is nobody's silence: the time in which the process stood still does not count. */
+  #skipStall(): void {
+    const behindMs = this.#monotonicMs() - this.#startMs - this.nowMs;
+    if (behindMs < stallMs) return;
+    this.#startMs += behindMs - tickMs;
+    this.#stalledAtMs = this.nowMs;
+  }
+
+  /** Runs the ticks that have passed; a late one catches up slot by slot. */
   advance(): void {
     const target = Math.floor((this.#monotonicMs() - this.#startMs) / tickMs);
     while (this.#tick < target) {

@@ -149,7 +149,7 @@ export async function attach(session: Session, body: parley.Attach.$Properties):
   return {
     reply: { attached },
     after: () => {
-      mail.tellAll(outbox);
+      mail.receipts.tellAll(outbox);
       member.mailbox.attach(session, member.generation, body.hold ?? false);
       joinLinks(session, member, body);
     },

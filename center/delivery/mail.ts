@@ -1,22 +1,18 @@
-// Delivery: the mailboxes and outboxes in memory, and when each commits, saves and tells its senders.
+// Delivery: the mailboxes and outboxes in memory, and the way of a message from the one to the other.
 import { setTimeout as wait } from 'node:timers/promises';
-import { errorCodes, ParleyError } from '../../shared/errors.ts';
-import type { Chunk, ChunkPool } from '../chunks.ts';
+import type { ChunkPool } from '../chunks.ts';
 import type { Clock } from '../clock.ts';
 import type { CenterLimits } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { type Store, StoreError } from '../store/store.ts';
 import type { Turn } from '../turn.ts';
-import { accountOf, deliverRoom, type MessageView, receiptRoom, senderPrefix, writeReceipt } from './codec.ts';
+import { accountOf, deliverRoom, type MessageView, senderPrefix } from './codec.ts';
 import { Mailbox } from './mailbox.ts';
+import { Notices } from './notices.ts';
 import { type Flow, Outbox, outboxKey, type RefusalCode } from './outbox.ts';
+import { Receipts } from './receipts.ts';
+import { Schedule } from './schedule.ts';
 
-/** How long a delivered message waits for its recipient's Ack before it is committed all the same. */
-const patienceMs = 5;
-/** How long acknowledged positions and marks gather before they are saved. */
-const saveMs = 100;
-/** After a failed write. */
-const retryMs = 1000;
 /** Until a mailbox has settled, it is looked at so often. */
 const settleMs = 20;
 const maxSettleTries = 250;
@@ -47,19 +43,15 @@ interface Arrival {
   proceed(failure: RefusalCode | null): void;
 }
 
-/** A notice of the center's own: its number in the outbox of such notices, and its frame at a position. */
-export interface CenterNotice {
-  number: number;
-  encode(position: number, receivedAtMs: number): Buffer;
-}
-
 export class Mail {
   readonly store: Store;
   readonly pool: ChunkPool;
   readonly limits: CenterLimits;
   /** Bytes in all mailboxes on disk. */
   storedBytes: number;
-  readonly #turn: Turn;
+  readonly receipts: Receipts;
+  readonly schedule: Schedule;
+  readonly notices: Notices;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #maxStoreBytes: number;
@@ -70,32 +62,22 @@ export class Mail {
   readonly #arrivals = new Map<number, Arrival[]>();
   readonly #outboxes = new Map<string, Outbox>();
   #lastOutbox: Outbox | null = null;
-  #changed: Flow[] = [];
-  /** Those whose receipts wait for more. */
-  #held: Flow[] = [];
-  #dueNow: Mailbox[] = [];
-  #patient: Mailbox[] = [];
-  #toSave: Mailbox[] = [];
-  #patience: NodeJS.Timeout | null = null;
-  #saving: NodeJS.Timeout | null = null;
   readonly #sweeping: NodeJS.Timeout;
-  readonly #later = new Set<NodeJS.Timeout>();
   #receivedAtMs = 0;
-  /** Settles when the last notices are sent. */
-  #notices: Promise<void> = Promise.resolve();
-  #stopped = false;
 
   constructor(options: MailOptions) {
     this.store = options.store;
     this.pool = options.pool;
     this.limits = options.limits;
     this.storedBytes = options.storedBytes;
-    this.#turn = options.turn;
+    this.receipts = new Receipts(options.turn, options.limits);
+    this.schedule = new Schedule(options.turn);
+    this.notices = new Notices(this);
     this.#clock = options.clock;
     this.#log = options.log;
     this.#maxStoreBytes = options.maxStoreBytes;
     this.#onContact = options.onContact;
-    this.#turn.addStep(() => this.#endTurn());
+    options.turn.addStep(() => this.#endTurn());
     this.#sweeping = setInterval(() => this.#sweep(), sweepMs).unref();
   }
 
@@ -125,6 +107,19 @@ export class Mail {
     return mailbox;
   }
 
+  /** Does this to a mailbox that is not in memory, and lets nobody open it meanwhile; nothing where it is in use. */
+  async whileAway(account: number, act: () => Promise<void>): Promise<void> {
+    if (this.#mailboxes.has(account) || this.#opening.has(account)) return;
+    const acted = act();
+    const opening = acted.then(
+      () => this.#open(account),
+      () => this.#open(account),
+    );
+    this.#opening.set(account, opening);
+    await Promise.allSettled([opening.finally(() => this.#opening.delete(account))]);
+    await acted;
+  }
+
   /** What is in memory. */
   get counts(): { mailboxes: number; outboxes: number } {
     return { mailboxes: this.#mailboxes.size, outboxes: this.#outboxes.size };
@@ -152,7 +147,7 @@ export class Mail {
     for (const flow of outbox.flows.values()) flow.refused = 0;
     if (outbox.marks === 'read') return outbox;
     // What its recipients stored meanwhile must be in the store before it is read.
-    this.#saveAll();
+    this.schedule.saveAll();
     outbox.marks = 'reading';
     const marks = await this.store.outbox(sender, outbox.id).catch((error: unknown) => {
       outbox.marks = 'unread';
@@ -205,7 +200,7 @@ export class Mail {
     if (number <= flow.placed) {
       flow.toldAccepted = 0;
       flow.toldStored = 0;
-      this.tell(flow);
+      this.receipts.tell(flow);
       return;
     }
     if (flow.refused !== 0 && number > flow.refused) {
@@ -309,45 +304,6 @@ export class Mail {
     return true;
   }
 
-  /** Places the center's own notices for this account; resolves when they are accepted. Repeats are left out. */
-  sendNotices(account: number, outboxId: Uint8Array, notices: CenterNotice[]): Promise<void> {
-    // One after the other: two at once for one outbox would wait for each other's answers.
-    const sent = this.#notices.then(() => this.#sendNotices(account, outboxId, notices));
-    this.#notices = sent.catch(() => undefined);
-    return sent;
-  }
-
-  async #sendNotices(account: number, outboxId: Uint8Array, notices: CenterNotice[]): Promise<void> {
-    const mailbox = await this.openMailbox(account);
-    const outbox = mailbox && (await this.openOutbox(0, '', outboxId, mailbox));
-    // Whoever is being deleted takes no mail of the center either.
-    if (!outbox || mailbox.state !== 'open') return;
-    const flow = outbox.flow(account);
-    const fresh = notices.filter(({ number }) => number > flow.placed);
-    const last = fresh.at(-1)?.number ?? flow.placed;
-    if (flow.accepted >= last) return;
-    const accepted = Promise.withResolvers<void>();
-    const receipts = this.pool.take(receiptRoom * 2);
-    outbox.session = {
-      reserve: () => {
-        receipts.used = 0;
-        return receipts;
-      },
-      refused: (_to, _number, code) => {
-        if (code === 'unknown_account') accepted.resolve();
-        else accepted.reject(new ParleyError(code, errorCodes[code]));
-      },
-      resolved: () => flow.accepted >= last && accepted.resolve(),
-    };
-    for (const { number, encode } of fresh) {
-      mailbox.placeFrame(flow, number, (position) => encode(position, this.receivedAtMs));
-    }
-    await accepted.promise.finally(() => {
-      outbox.session = null;
-      this.pool.release(receipts);
-    });
-  }
-
   /** Takes a mailbox out of memory, and no more mail with it: all it holds is in the store when this resolves. */
   async closeMailbox(account: number): Promise<void> {
     const mailbox = await this.openMailbox(account);
@@ -389,14 +345,6 @@ export class Mail {
     return this.#receivedAtMs;
   }
 
-  /** The sender hears at the end of the turn how far this flow got. */
-  tell(flow: Flow): void {
-    if (flow.changed) return;
-    flow.changed = true;
-    this.#changed.push(flow);
-    this.#turn.schedule();
-  }
-
   /** One message of the flow is accepted or refused. */
   resolved(flow: Flow, bytes: number): void {
     const outbox = flow.outbox;
@@ -405,146 +353,24 @@ export class Mail {
     outbox.session?.resolved();
   }
 
-  /** At the end of this turn. */
-  commitNow(mailbox: Mailbox): void {
-    if (mailbox.inLists.now) return;
-    mailbox.inLists.now = true;
-    this.#dueNow.push(mailbox);
-    this.#turn.schedule();
-  }
-
-  /** When its peer had time to acknowledge. */
-  commitSoon(mailbox: Mailbox): void {
-    // The turn has to end in any case: what was written goes out, the time is read anew.
-    this.#turn.schedule();
-    if (mailbox.inLists.patient) return;
-    mailbox.inLists.patient = true;
-    this.#patient.push(mailbox);
-    this.#bePatient();
-  }
-
-  /** After a failed write. */
-  commitLater(mailbox: Mailbox): void {
-    this.#retry(() => this.commitNow(mailbox));
-  }
-
-  saveSoon(mailbox: Mailbox): void {
-    if (mailbox.inLists.save) return;
-    mailbox.inLists.save = true;
-    this.#toSave.push(mailbox);
-    if (!this.#stopped) this.#saving ??= setTimeout(() => this.#saveAll(), saveMs);
-  }
-
-  saveLater(mailbox: Mailbox): void {
-    this.#retry(() => this.saveSoon(mailbox));
-  }
-
-  #retry(act: () => void): void {
-    if (this.#stopped) return;
-    const timer = setTimeout(() => {
-      this.#later.delete(timer);
-      act();
-    }, retryMs);
-    this.#later.add(timer);
-  }
-
   storeFailed(error: unknown): void {
     const reason = error instanceof StoreError ? error.reason : 'failed';
-    if (!this.#stopped) this.#log.error({ err: error, reason }, 'the store failed; what it could not keep is refused');
+    if (!this.schedule.stopped)
+      this.#log.error({ err: error, reason }, 'the store failed; what it could not keep is refused');
   }
 
   readFailed(mailbox: Mailbox, error: unknown): void {
-    if (this.#stopped) return;
+    if (this.schedule.stopped) return;
     this.#log.error({ err: error, account: mailbox.account }, 'a mailbox cannot be read; nothing of it is skipped');
-    this.#retry(() => mailbox.retryRead());
+    this.schedule.retry(() => mailbox.retryRead());
   }
 
   // --- turns and timers -------------------------------------------------------------------------------
 
   #endTurn(): void {
     this.#receivedAtMs = 0;
-    const due = this.#dueNow;
-    this.#dueNow = [];
-    for (const mailbox of due) {
-      mailbox.inLists.now = false;
-      mailbox.commit();
-    }
-    const changed = this.#changed;
-    this.#changed = [];
-    for (const flow of changed) {
-      if (this.#canWait(flow)) this.#hold(flow);
-      else this.#tellSender(flow);
-    }
-  }
-
-  /**
-   * A sender that has sent more already does not wait for this receipt: one for several is told when the last of them
-   * is resolved, or a moment later.
-   */
-  #canWait({ accepted, placed, outbox }: Flow): boolean {
-    return accepted < placed && outbox.unresolvedMessages * 2 < this.limits.maxUnresolvedMessages;
-  }
-
-  #hold(flow: Flow): void {
-    if (flow.held) return;
-    flow.held = true;
-    flow.changed = false;
-    this.#held.push(flow);
-    this.#bePatient();
-  }
-
-  #tellSender(flow: Flow): void {
-    flow.changed = false;
-    flow.held = false;
-    const session = flow.outbox.session;
-    if (!session || (flow.accepted === flow.toldAccepted && flow.stored === flow.toldStored)) return;
-    const chunk: Chunk = session.reserve(receiptRoom * 2);
-    // Stored implies accepted: one frame where both are true of the same number.
-    if (flow.accepted > flow.toldAccepted && flow.accepted > flow.stored) {
-      chunk.used = writeReceipt(chunk.buffer, chunk.used, 'accepted', flow.recipient, flow.accepted);
-    }
-    if (flow.stored > flow.toldStored) {
-      chunk.used = writeReceipt(chunk.buffer, chunk.used, 'stored', flow.recipient, flow.stored);
-    }
-    flow.toldAccepted = flow.accepted;
-    flow.toldStored = flow.stored;
-  }
-
-  /** Tells a sender that attached how far each flow of its outbox got. */
-  tellAll(outbox: Outbox): void {
-    for (const flow of outbox.flows.values()) {
-      flow.toldAccepted = 0;
-      flow.toldStored = 0;
-      flow.changed = true;
-      this.#tellSender(flow);
-    }
-    this.#changed = this.#changed.filter((flow) => flow.changed);
-  }
-
-  #commitPatient(): void {
-    this.#patience = null;
-    for (const flow of this.#held) if (flow.held) this.#tellSender(flow);
-    this.#held = [];
-    this.#patient = this.#patient.filter((mailbox) => {
-      mailbox.inLists.patient = mailbox.commitPatiently();
-      return mailbox.inLists.patient;
-    });
-    if (this.#patient.length > 0) this.#bePatient();
-  }
-
-  #bePatient(): void {
-    if (!this.#stopped) this.#patience ??= setTimeout(() => this.#commitPatient(), patienceMs);
-  }
-
-  #saveAll(): void {
-    if (this.#saving) clearTimeout(this.#saving);
-    this.#saving = null;
-    const toSave = this.#toSave;
-    this.#toSave = [];
-    for (const mailbox of toSave) {
-      mailbox.inLists.save = false;
-      mailbox.save();
-    }
+    this.schedule.endTurn();
+    this.receipts.endTurn();
   }
 
   #sweep(): void {
@@ -566,8 +392,8 @@ export class Mail {
   /** Commits and saves everything; no message may come any more. */
   async stop(): Promise<void> {
     clearInterval(this.#sweeping);
-    for (const timer of this.#later) clearTimeout(timer);
-    this.#stopped = true;
+    this.schedule.stop();
+    this.receipts.stop();
     for (let tries = 0; tries < maxStopTries; tries++) {
       for (const mailbox of this.#mailboxes.values()) {
         mailbox.commit();
@@ -578,7 +404,5 @@ export class Mail {
       const answered = await this.store.time().catch(() => null);
       if (answered === null || [...this.#mailboxes.values()].every((mailbox) => mailbox.saved)) break;
     }
-    if (this.#patience) clearTimeout(this.#patience);
-    if (this.#saving) clearTimeout(this.#saving);
   }
 }

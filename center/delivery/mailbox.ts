@@ -186,10 +186,10 @@ export class Mailbox {
     flow.usage.bytes += bytes;
     if (direct) {
       this.#toWindow(entry);
-      this.#mail.commitSoon(this);
+      this.#mail.schedule.commitSoon(this);
     } else {
       this.#tail.push(entry);
-      this.#mail.commitNow(this);
+      this.#mail.schedule.commitNow(this);
       if (this.#recipient && this.#allowance <= 0) this.#recipient.waiting(this.count);
     }
   }
@@ -234,7 +234,7 @@ export class Mailbox {
     this.#windowBytes = 0;
     this.#tail.unshift(uncommitted);
     this.#deliveredTo = this.#ackedTo;
-    if (uncommitted.length > 0) this.#mail.commitNow(this);
+    if (uncommitted.length > 0) this.#mail.schedule.commitNow(this);
     this.reopen();
     this.whenEmpty = null;
   }
@@ -322,7 +322,7 @@ export class Mailbox {
         this.#tail.shift();
         this.#write(entry.chunk!.buffer, entry.start, entry.start + entry.bytes);
         this.#toWindow(entry);
-        if (entry.position > this.#postedTo) this.#mail.commitSoon(this);
+        if (entry.position > this.#postedTo) this.#mail.schedule.commitSoon(this);
       }
     }
   }
@@ -419,13 +419,13 @@ export class Mailbox {
         this.#mail.pool.release(entry.chunk);
         entry.chunk = null;
       }
-      this.#mail.tell(flow);
+      this.#mail.receipts.tell(flow);
       this.#markUnsaved(flow);
       this.#forget(flow, entry.bytes);
     }
     this.#ackedTo = upTo;
     if (!onDisk && this.#advancedTo === ackedBefore) this.#advancedTo = upTo;
-    this.#mail.saveSoon(this);
+    this.#mail.schedule.saveSoon(this);
     this.#fill();
     this.#checkEmpty();
   }
@@ -551,8 +551,8 @@ export class Mailbox {
     }
     if (this.#tail.length === 0) this.#releaseTailChunk();
     // All that came meanwhile has waited long enough.
-    if (this.#commitDue || this.#tail.length > 0) this.#mail.commitNow(this);
-    if (this.#hasProgress) this.#mail.saveSoon(this);
+    if (this.#commitDue || this.#tail.length > 0) this.#mail.schedule.commitNow(this);
+    if (this.#hasProgress) this.#mail.schedule.saveSoon(this);
     this.#fill();
     this.#checkEmpty();
   }
@@ -563,7 +563,7 @@ export class Mailbox {
     entry.chunk = null;
     if (entry.number > flow.accepted) flow.accepted = entry.number;
     this.#mail.resolved(flow, entry.bytes);
-    this.#mail.tell(flow);
+    this.#mail.receipts.tell(flow);
   }
 
   /** Nothing of the run was kept. What nobody has seen is refused; what was delivered may still be stored. */
@@ -579,7 +579,7 @@ export class Mailbox {
     this.#mail.storeFailed(error);
     const full = error instanceof StoreError && error.reason === 'full';
     this.#refuseTail(full ? 'store_full' : 'internal');
-    if (this.#window.length > 0) this.#mail.commitLater(this);
+    if (this.#window.length > 0) this.#mail.schedule.commitLater(this);
   }
 
   #refuseTail(code: RefusalCode): void {
@@ -645,7 +645,7 @@ export class Mailbox {
         if (result === 'stale') return this.#unsave(flows);
         if (advance) this.#advancedTo = Math.max(this.#advancedTo, position);
         else this.#reservedTo = Math.max(this.#reservedTo, reservation);
-        if (this.#hasProgress) this.#mail.saveSoon(this);
+        if (this.#hasProgress) this.#mail.schedule.saveSoon(this);
         this.#checkEmpty();
       },
       (error: unknown) => {
@@ -658,7 +658,7 @@ export class Mailbox {
 
   #unsave(flows: Flow[]): void {
     for (const flow of flows) this.#markUnsaved(flow);
-    this.#mail.saveLater(this);
+    this.#mail.schedule.saveLater(this);
   }
 
   #markUnsaved(flow: Flow): void {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { runAdmin } from '../../center/admin.ts';
+import { ParleyError } from '../../shared/errors.ts';
 import { TestCenter } from '../helpers/center.ts';
+import { overriding, Room } from '../helpers/room.ts';
 import type { WirePeer } from '../helpers/wire.ts';
 
 describe('session', () => {
@@ -126,6 +128,35 @@ describe('session', () => {
       expect((await google.ask({ online: {} })).accountPage?.accounts).to.deep.equal([]);
       await google.hasNot(({ presence }) => presence?.changes?.some(({ online }) => !online) ?? false);
     });
+  });
+
+  it('a ban that comes while a login is on its way ends that login', async () => {
+    let gate: PromiseWithResolvers<void> | null = null;
+    const room = await Room.open({
+      wrap: (store) =>
+        overriding(store, (store) => ({
+          addFamiliar: async (...asked) => {
+            await store.addFamiliar(...asked);
+            await gate?.promise;
+          },
+        })),
+    });
+    try {
+      const first = await room.register('seas');
+      gate = Promise.withResolvers();
+      const peer = room.connect();
+      await peer.greet();
+      const refused = peer.refused({ login: { name: 'seas', password: 'summerisover', ...peer.proof() } });
+      const { store, sessions } = room.services;
+      while ((await store.account(first.account))?.generation === 1);
+      await store.setBan(first.account, Number.POSITIVE_INFINITY, '');
+      sessions.of(first.account)?.end(new ParleyError('banned', 'The account is banned.'), 'now');
+      gate.resolve();
+      expect((await refused).code).to.equal('logged_out');
+      expect(sessions.of(first.account)).to.equal(undefined);
+    } finally {
+      await room.close();
+    }
   });
 
   describe('resume', () => {

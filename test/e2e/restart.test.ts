@@ -1,4 +1,5 @@
 // A center that stops or is killed under its peers: they come back by their tokens, and nobody else notices.
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Chat, expectOnce, lines, sideBySide } from '../helpers/chat.ts';
 import type { Running } from '../helpers/programs.ts';
@@ -75,7 +76,6 @@ describe('restart of the center', function () {
         const data = chat.directory();
         const args = ['--wait', 'stored'];
         const [seas, google] = await Promise.all([chat.logIn('seas', { args }), chat.logIn('google', { args })]);
-        await seas.sees('google');
         const rounds = 3;
         const each = 100;
         for (let round = 0; round < rounds; round += 1) {
@@ -143,6 +143,31 @@ describe('restart of the center', function () {
       }
     },
 
+    'that only stands still for a while: nobody was silent, and nobody notices': async () => {
+      const limits = ['--silence-ms', '3000', '--heartbeat-ms', '1000', '--grace-ms', '1000'];
+      const chat = await Chat.open(['seas', 'google'], limits);
+      try {
+        const [seas, google] = await Promise.all([chat.logIn('seas'), chat.logIn('google')]);
+        send(seas, 'google', ['before']);
+        await seas.sees('(stored) to google: before\n');
+        chat.center.signal('SIGSTOP');
+        send(seas, 'google', ['meanwhile']);
+        await wait(6_000);
+        chat.center.signal('SIGCONT');
+        await seas.sees('(stored) to google: meanwhile\n');
+        // Long enough for a silence and the grace after it to be called so.
+        await wait(5_000);
+        send(google, 'seas', ['fence']);
+        await seas.sees('<google>: fence\n');
+        for (const peer of [seas, google]) {
+          expect(peer.stdout).not.to.include('Connection lost').and.not.include('is offline.');
+        }
+        expect(heard(google, 'seas')).to.deep.equal(['before', 'meanwhile']);
+      } finally {
+        await chat.close();
+      }
+    },
+
     'together with its peers: --resume needs no password, and mail that was accepted is there': async () => {
       const chat = await Chat.open(['seas', 'google']);
       try {
@@ -150,7 +175,6 @@ describe('restart of the center', function () {
         // One after the other: who comes first sees the second come.
         const seas = await chat.logIn('seas', { data: seasData });
         const google = await chat.logIn('google', { data: googleData });
-        await seas.sees('google has');
         google.child.kill('SIGSTOP');
         send(seas, 'google', ['accepted']);
         await seas.sees(/^to google: accepted\n/m);

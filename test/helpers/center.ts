@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Center, type CenterOptions, storeFile } from '../../center/center.ts';
 import type { CenterLimits } from '../../center/limits.ts';
 import { WirePeer } from './wire.ts';
@@ -90,6 +91,8 @@ export class TestCenter {
 
   async stop(): Promise<void> {
     for (const peer of this.peers.splice(0)) peer.destroy();
+    // Where nobody is left to be told, a center stops at once.
+    for (let tries = 0; tries < 100 && this.center.counts.connections > 0; tries++) await wait(1);
     await this.center.stop();
     rmSync(this.dataDir, { recursive: true, force: true });
   }

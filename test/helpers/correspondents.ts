@@ -63,9 +63,15 @@ export class Sender {
     this.peer.received.push(...rest);
   }
 
-  /** Sends again what was refused, from the oldest. */
+  /** Sends again what was refused, from the oldest, where nothing later is on its way: it would be overtaken. */
   retry(): void {
-    this.#again((one) => one.refused);
+    const refused = new Set<number>();
+    const flying = new Set<number>();
+    for (const one of this.outbox) {
+      if (one.refused) refused.add(one.to);
+      else if (refused.has(one.to)) flying.add(one.to);
+    }
+    this.#again((one) => one.refused && !flying.has(one.to));
   }
 
   /** On a new connection: everything unanswered goes again. */

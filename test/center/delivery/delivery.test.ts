@@ -810,7 +810,7 @@ describe('delivery', () => {
         number,
         encode: (position: number, atMs: number) => encodeNotice(notice(number, recipient), position, atMs),
       }));
-      return room.services.mail.sendNotices(to.account, noticeOutbox(recipient), encoded);
+      return room.services.mail.notices.send(to.account, noticeOutbox(recipient), encoded);
     }
 
     it('come as mail, each once, also when they are sent again', async () => {

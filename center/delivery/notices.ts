@@ -1,0 +1,60 @@
+// The center's own mail: notices that go to a sender by way of its mailbox, each once.
+import { errorCodes, ParleyError } from '../../shared/errors.ts';
+import { receiptRoom } from './codec.ts';
+import type { Mail } from './mail.ts';
+
+/** A notice: its number in the outbox of such notices, and its frame at a position. */
+export interface CenterNotice {
+  number: number;
+  encode(position: number, receivedAtMs: number): Buffer;
+}
+
+export class Notices {
+  readonly #mail: Mail;
+  /** Settles when the last ones are sent. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(mail: Mail) {
+    this.#mail = mail;
+  }
+
+  /** Places notices for this account; resolves when they are accepted. Repeats are left out. */
+  send(account: number, outboxId: Uint8Array, notices: CenterNotice[]): Promise<void> {
+    // One after the other: two at once for one outbox would wait for each other's answers.
+    const sent = this.#last.then(() => this.#send(account, outboxId, notices));
+    this.#last = sent.catch(() => undefined);
+    return sent;
+  }
+
+  async #send(account: number, outboxId: Uint8Array, notices: CenterNotice[]): Promise<void> {
+    const { pool } = this.#mail;
+    const mailbox = await this.#mail.openMailbox(account);
+    const outbox = mailbox && (await this.#mail.openOutbox(0, '', outboxId, mailbox));
+    // Whoever is being deleted takes no mail of the center either.
+    if (!outbox || mailbox.state !== 'open') return;
+    const flow = outbox.flow(account);
+    const fresh = notices.filter(({ number }) => number > flow.placed);
+    const last = fresh.at(-1)?.number ?? flow.placed;
+    if (flow.accepted >= last) return;
+    const accepted = Promise.withResolvers<void>();
+    const receipts = pool.take(receiptRoom * 2);
+    outbox.session = {
+      reserve: () => {
+        receipts.used = 0;
+        return receipts;
+      },
+      refused: (_to, _number, code) => {
+        if (code === 'unknown_account') accepted.resolve();
+        else accepted.reject(new ParleyError(code, errorCodes[code]));
+      },
+      resolved: () => flow.accepted >= last && accepted.resolve(),
+    };
+    for (const { number, encode } of fresh) {
+      mailbox.placeFrame(flow, number, (position) => encode(position, this.#mail.receivedAtMs));
+    }
+    await accepted.promise.finally(() => {
+      outbox.session = null;
+      pool.release(receipts);
+    });
+  }
+}

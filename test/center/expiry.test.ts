@@ -1,0 +1,113 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect } from 'chai';
+import { expireMail } from '../../center/expiry.ts';
+import { type DeliverNotices, encodeNotice, noticeOutbox } from '../../center/undeliverable.ts';
+import { overriding, Room } from '../helpers/room.ts';
+
+describe('expired mail', () => {
+  let room: Room;
+  let gate: PromiseWithResolvers<void> | null;
+  let reads: number;
+
+  beforeEach(async () => {
+    gate = null;
+    reads = 0;
+    room = await Room.open({
+      wrap: (store) =>
+        overriding(store, (store) => ({
+          read: async (...asked) => {
+            const runs = await store.read(...asked);
+            reads++;
+            await gate?.promise;
+            return runs;
+          },
+        })),
+    });
+  });
+
+  afterEach(() => room.close());
+
+  const deliver: DeliverNotices = (sender, notices) => {
+    const encoded = notices.map((notice) => ({
+      number: notice.position,
+      encode: (position: number, atMs: number) => encodeNotice(notice, position, atMs),
+    }));
+    return room.services.mail.notices.send(sender, noticeOutbox(notices[0]!.recipient), encoded);
+  };
+
+  function expire(beforeMs: number): Promise<number> {
+    const { store, mail } = room.services;
+    return expireMail({ store, mail, deliver }, beforeMs);
+  }
+
+  /** Three old messages and two new ones for somebody who is away; gives the time between. */
+  async function fill() {
+    const [seas, google] = [await room.join('seas'), await room.register('google')];
+    google.destroy();
+    while (room.services.sessions.count > 1) await seas.fence();
+    for (let number = 1; number <= 3; number++) seas.message(google.account, number, `text ${number}`);
+    await seas.isAccepted(google.account, 3);
+    await wait(5);
+    const beforeMs = room.services.clock.now();
+    await wait(5);
+    for (let number = 4; number <= 5; number++) seas.message(google.account, number, `text ${number}`);
+    await seas.isAccepted(google.account, 5);
+    await room.services.mail.closeMailbox(google.account);
+    return { seas, google, beforeMs };
+  }
+
+  it('goes, its sender is told of each message, and what is newer stays', async () => {
+    const { seas, google, beforeMs } = await fill();
+    expect(await expire(beforeMs)).to.equal(3);
+    for (let number = 1; number <= 3; number++) {
+      const { undeliverable, position } = await seas.sees('deliver');
+      expect(undeliverable).to.deep.include({ to: google.account, toName: 'google', number, code: 'expired' });
+      seas.ack(position!);
+    }
+    expect(await expire(beforeMs)).to.equal(0);
+    await seas.hasNot(({ deliver }) => deliver != null);
+    const again = await room.resume(google);
+    expect((await again.attach()).waiting).to.equal(2);
+    expect(await again.reads()).to.equal('<seas>: text 4');
+    expect(await again.reads()).to.equal('<seas>: text 5');
+  });
+
+  it('does not count what was stored, though it lies in one run with what was not', async () => {
+    const { seas, google, beforeMs } = await fill();
+    const reader = await room.resume(google);
+    await reader.attach();
+    expect(await reader.reads()).to.equal('<seas>: text 1');
+    await seas.isStored(google.account, 1);
+    reader.destroy();
+    while (room.services.sessions.count > 1) await seas.fence();
+    await room.services.mail.closeMailbox(google.account);
+    expect(await expire(beforeMs)).to.equal(2);
+    expect((await seas.sees('deliver')).undeliverable?.number).to.equal(2);
+  });
+
+  it('is not delivered to whoever comes back at that moment', async () => {
+    const { seas, google, beforeMs } = await fill();
+    gate = Promise.withResolvers();
+    const before = reads;
+    const expired = expire(beforeMs);
+    while (reads === before) await seas.fence();
+    const coming = room.resume(google);
+    seas.message(google.account, 6, 'text 6');
+    await seas.fence();
+    gate.resolve();
+    expect(await expired).to.equal(3);
+    const again = await coming;
+    await seas.isAccepted(google.account, 6);
+    expect((await again.attach()).waiting).to.equal(3);
+    for (let number = 4; number <= 6; number++) expect(await again.reads()).to.equal(`<seas>: text ${number}`);
+    await seas.isStored(google.account, 6);
+    expect(room.services.mail.mailbox(google.account)?.count).to.equal(0);
+  });
+
+  it('stays where its owner is here', async () => {
+    const { google, beforeMs } = await fill();
+    const again = await room.resume(google);
+    expect(await expire(beforeMs)).to.equal(0);
+    expect((await again.attach()).waiting).to.equal(5);
+  });
+});
