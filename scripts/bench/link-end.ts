@@ -8,7 +8,7 @@ import { Link } from '../../peer/links/link.ts';
 import { secureLink } from '../../peer/socket.ts';
 import { selfSigned } from '../../shared/certificate.ts';
 import { generateKey } from '../../shared/identity.ts';
-import type { LinkEndOrders } from './links.ts';
+import type { LinkEndOrders, PeerEndOrders } from './links.ts';
 
 async function listen(server: net.Server | tls.Server): Promise<number> {
   server.listen(0, '127.0.0.1');
@@ -66,12 +66,13 @@ async function link(): Promise<number> {
 }
 
 /** A peer that registers and consents; everything else it does by itself. */
-async function peer({ port, dataDir }: { port: number; dataDir: string }): Promise<number> {
-  const google = new Peer({ host: '127.0.0.1', port, dataDir, history: false, listen: { host: '127.0.0.1', port: 0 } });
+async function peer({ port, dataDir, name, partner, listens }: PeerEndOrders): Promise<number> {
+  const listen = listens ? { listen: { host: '127.0.0.1', port: 0 } } : {};
+  const google = new Peer({ host: '127.0.0.1', port, dataDir, history: false, ...listen });
   // Somebody must take what comes: without history it is stored when it was shown.
   google.on(() => undefined);
-  await google.register('google', 'summerisover');
-  await google.allow('seas');
+  await google.register(name, 'summerisover');
+  await google.allow(partner);
   return google.port;
 }
 

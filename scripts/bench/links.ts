@@ -11,7 +11,18 @@ import { dialLink, secureLink } from '../../peer/socket.ts';
 import { selfSigned } from '../../shared/certificate.ts';
 import { generateKey } from '../../shared/identity.ts';
 
-export type LinkEndOrders = { kind: 'bare' } | { kind: 'link' } | { kind: 'peer'; port: number; dataDir: string };
+export type LinkEndOrders = { kind: 'bare' } | { kind: 'link' } | PeerEndOrders;
+
+export interface PeerEndOrders {
+  kind: 'peer';
+  port: number;
+  dataDir: string;
+  name: string;
+  /** Whom it lets reach it. */
+  partner: string;
+  /** Whether it has a port of its own; else the link is relayed. */
+  listens: boolean;
+}
 
 export interface LinkFigures {
   /** Bytes of text a second. */
@@ -20,6 +31,8 @@ export interface LinkFigures {
   /** A message and its receipt, one at a time: the median, in microseconds. */
   throughCenterUs: number;
   privateUs: number;
+  /** The same over a relayed link: what is private, through the center. */
+  relayedUs: number;
 }
 
 const bodyBytes = 16_384;
@@ -31,7 +44,8 @@ export async function measureLinks(center: { port: number }, dir: string, second
   return {
     bareTls: await throughput('bare', seconds),
     link: await throughput('link', seconds),
-    ...(await roundTripTimes(center, dir)),
+    ...(await roundTripTimes(center, join(dir, 'direct'), 'direct')),
+    relayedUs: (await roundTripTimes(center, join(dir, 'relayed'), 'relayed')).privateUs,
   };
 }
 
@@ -106,16 +120,28 @@ async function sendOverLink(port: number, endMs: number): Promise<void> {
 async function roundTripTimes(
   center: { port: number },
   dir: string,
+  route: 'direct' | 'relayed',
 ): Promise<Pick<LinkFigures, 'throughCenterUs' | 'privateUs'>> {
-  for (const name of ['seas', 'google']) mkdirSync(join(dir, name), { recursive: true, mode: 0o700 });
+  const [own, other] = [`seas-${route}`, `google-${route}`];
+  for (const name of [own, other]) mkdirSync(join(dir, name), { recursive: true, mode: 0o700 });
   const options = { host: '127.0.0.1', port: center.port, history: false };
-  const seas = new Peer({ ...options, dataDir: join(dir, 'seas'), listen: { host: '127.0.0.1', port: 0 } });
+  const listens = route === 'direct';
+  const listen = listens ? { listen: { host: '127.0.0.1', port: 0 } } : {};
+  const seas = new Peer({ ...options, dataDir: join(dir, own), ...listen });
   seas.on(() => undefined);
-  await seas.register('seas', 'summerisover');
-  const farEnd = await startFarEnd({ kind: 'peer', port: center.port, dataDir: join(dir, 'google') });
-  await seas.private('google', 'the link is up');
-  const throughCenterUs = await median((text) => seas.send('google', text, { until: 'stored' }));
-  const privateUs = await median((text) => seas.private('google', text));
+  await seas.register(own, 'summerisover');
+  const orders = {
+    kind: 'peer',
+    port: center.port,
+    dataDir: join(dir, other),
+    name: other,
+    partner: own,
+    listens,
+  } as const;
+  const farEnd = await startFarEnd(orders);
+  await seas.private(other, 'the link is up');
+  const throughCenterUs = await median((text) => seas.send(other, text, { until: 'stored' }));
+  const privateUs = await median((text) => seas.private(other, text));
   farEnd.process.disconnect();
   await seas.close();
   return { throughCenterUs, privateUs };
