@@ -98,7 +98,7 @@ export function renderOutgoing(message: OutgoingMessage): Line {
 /** What a private message waits for that goes only when there is a link. */
 export function renderResting({ to }: OutgoingMessage): Line {
   const name = safeLine(to);
-  const text = `Private messages to ${name} wait here until you two are linked. getaddress ${name} asks for that; why ${name} tells what is missing.`;
+  const text = `Private messages to ${name} wait here until you two are linked. why ${name} tells what is missing; if it is consent, getaddress ${name} asks for it.`;
   return line(text, 'status');
 }
 
