@@ -29,8 +29,8 @@ describe('private links', function () {
   }
 
   /** A terminal in which this account is logged in. */
-  async function logIn(name: string): Promise<Tmux> {
-    const command = [...program('peer'), 'localhost', String(center.port), ...data()];
+  async function logIn(name: string, folder = data()): Promise<Tmux> {
+    const command = [...program('peer'), 'localhost', String(center.port), ...folder];
     const terminal = await Tmux.start(command, { columns: 120 });
     terminals.push(terminal);
     await terminal.sees('Username:');
@@ -116,6 +116,34 @@ describe('private links', function () {
       await link(seas, google);
       await google.sees('(private) <seas>: Hello.');
       await seas.sees('\n(private) to google: Hello.');
+    });
+
+    it('keep what is said while the other is away, and go on without the center', async () => {
+      const folders = { seas: data(), google: data() };
+      const seas = await logIn('seas', folders.seas);
+      const google = await logIn('google', folders.google);
+      await seas.sees('google has logged on.');
+      await link(seas, google);
+      await seas.enter('private google Hello.');
+      await seas.sees('(private) to google: Hello.');
+      await google.signal('SIGSTOP');
+      await seas.enter('private google Are you there?');
+      await seas.sees('\n(pending) (private) to google: Are you there?\nPrivate messages to google wait here until');
+      await google.signal('SIGKILL');
+      await seas.sees('The link with google is down; private messages wait.\n');
+      await seas.enter('quit');
+      await seas.sees('1 private message is unsent: it goes when you are linked.');
+      const seasAgain = await logIn('seas', folders.seas);
+      await seasAgain.sees('1 private message waits for a link: outbox lists it.\n');
+      const googleAgain = await logIn('google', folders.google);
+      await googleAgain.sees('(private) <seas>: Are you there?\n', 15_000);
+      await seasAgain.sees('(private) to google: Are you there?\n');
+      await center.down('SIGKILL');
+      await seasAgain.sees('Connection lost, 0 messages will be sent later.');
+      await seasAgain.enter('private google The center is gone.');
+      await googleAgain.sees('(private) <seas>: The center is gone.\n');
+      await googleAgain.enter('private seas Indeed.');
+      await seasAgain.sees('(private) <google>: Indeed.\n');
     });
 
     it('end when the consent is taken back', async () => {
