@@ -2,6 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { foldName } from '../../shared/names.ts';
 import { type Acts, query } from './acts.ts';
+import { mailboxSum } from './schema.ts';
 import type { AccountRecord, SessionRecord } from './store.ts';
 
 interface AccountRow {
@@ -51,7 +52,12 @@ export function accountActs(db: DatabaseSync): AccountActs {
     db,
     'INSERT INTO accounts (id, name, folded, password_hash, created_at_ms) VALUES (?, ?, ?, ?, ?)',
   );
-  const insertMailbox = query(db, 'INSERT INTO mailboxes (account) VALUES (?)');
+  const emptyMailbox = { account: '?1', ackedTo: '0', last: '0', reservedTo: '1' };
+  const insertMailbox = query(
+    db,
+    `INSERT INTO mailboxes (account, acked_to, last, reserved_to, checksum)
+     VALUES (?1, 0, 0, 1, ${mailboxSum(emptyMailbox)})`,
+  );
   const spendInvite = query(
     db,
     'UPDATE invites SET uses_left = uses_left - 1 WHERE code = ? AND uses_left > 0 AND expires_at_ms > ?',

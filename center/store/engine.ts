@@ -1,16 +1,18 @@
 // The engine inside its thread: one database, one transaction a batch, and what to do when that fails.
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { accountActs } from './account-acts.ts';
 import { type Acts, type Query, query } from './acts.ts';
 import type { Act, Failure } from './batch.ts';
 import { centerActs } from './center-acts.ts';
 import { consentActs } from './consent-acts.ts';
+import { EngineStopped, failureOf, fsyncText, isBusy, isFull, noRoom, stopIfLost } from './failures.ts';
 import { mailboxActs } from './mailbox-acts.ts';
+import { refuseDamaged, whyNotOpened } from './opening.ts';
 import { peopleActs } from './people-acts.ts';
 import { ReserveFile } from './room.ts';
-import { migrate, pragma, WrongVersion } from './schema.ts';
-import { StoreError, type StoreFailure } from './store.ts';
+import { migrate, pragma } from './schema.ts';
+import { TailFile } from './tail.ts';
 
 export interface EngineOptions {
   file: string;
@@ -20,20 +22,14 @@ export interface EngineOptions {
   reserveBytes?: number;
   /** Once full, how long appends are refused before room is looked for again; default 1 s. */
   roomRetryMs?: number;
-  /** Files up to this size are checked for damage when opened; default 64 MiB. */
+  /** In files up to this size all is checked for damage when they are opened, in larger ones the log; default 64 MiB. */
   maxCheckBytes?: number;
 }
-
-/** After a failed fsync nobody knows what is on the disk: the engine must not go on, nor try again. */
-export class EngineStopped extends Error {}
 
 const busyTimeoutMs = 10_000;
 const cacheBytes = 64 * 1024 * 1024;
 /** The write-ahead log is moved into the database when it is longer than this; sooner on a full disk, where it cannot grow. */
 const checkpointBytes = { enough: 16 * 1024 * 1024, full: 512 * 1024 };
-
-// https://www.sqlite.org/rescode.html
-const sqlite = { busy: 5, corrupt: 11, full: 13, notADatabase: 26, fsync: 1034, directoryFsync: 1290 };
 
 export class Engine {
   /** The version of the file before it was brought to this one; 0: it was new. */
@@ -43,6 +39,8 @@ export class Engine {
   readonly #reserve: ReserveFile;
   /** In pages: how long the log is, and how much of it is in the database too. */
   readonly #logState: Query<{ log: number; checkpointed: number }>;
+  #log = { log: 0, checkpointed: 0 };
+  readonly #tail: TailFile;
   readonly #pageBytes: number;
   readonly #maxFileBytes: number;
   readonly #reserveBytes: number;
@@ -55,23 +53,23 @@ export class Engine {
    */
   constructor(options: EngineOptions) {
     const { file, maxFileBytes = Number.POSITIVE_INFINITY, reserveBytes = 4 * 1024 * 1024 } = options;
+    refuseDamaged(file, options.maxCheckBytes ?? 64 * 1024 * 1024, busyTimeoutMs);
     closeSync(openSync(file, 'a', 0o600));
     const db = new DatabaseSync(file, { timeout: busyTimeoutMs });
     this.#db = db;
     try {
-      if (statSync(file).size <= (options.maxCheckBytes ?? 64 * 1024 * 1024)) checkFile(db);
       this.openedFrom = migrate(db, file);
       db.exec('PRAGMA journal_mode = WAL');
       db.exec('PRAGMA synchronous = FULL');
       db.exec('PRAGMA wal_autocheckpoint = 0');
       db.exec(`PRAGMA cache_size = -${cacheBytes / 1024}`);
       this.#acts = { ...accountActs(db), ...peopleActs(db), ...consentActs(db), ...mailboxActs(db), ...centerActs(db) };
+      this.#pageBytes = pragma(db, 'page_size');
+      this.#tail = new TailFile(file, this.#pageBytes);
     } catch (error) {
       db.close();
-      if (error instanceof WrongVersion) throw error;
-      throw new Error(`${file} cannot be opened: ${failureOf(error).text}`, { cause: error });
+      throw whyNotOpened(file, error);
     }
-    this.#pageBytes = pragma(db, 'page_size');
     this.#maxFileBytes = maxFileBytes;
     this.#reserveBytes = reserveBytes;
     this.#roomRetryMs = options.roomRetryMs ?? 1000;
@@ -85,6 +83,12 @@ export class Engine {
    * @throws EngineStopped when it must not go on
    */
   run(batch: Act[]): { results: unknown[]; failures: Failure[] } {
+    const done = this.#run(batch);
+    this.#keepTail();
+    return done;
+  }
+
+  #run(batch: Act[]): { results: unknown[]; failures: Failure[] } {
     if (this.#room.is === 'full' && (performance.now() < this.#room.untilMs || !this.#findRoom())) {
       return this.#oneByOne(batch);
     }
@@ -101,7 +105,7 @@ export class Engine {
 
   /** Moves a write-ahead log that has grown long into the database: to be called when nobody waits for a commit. */
   tidy(): void {
-    const { log, checkpointed } = this.#logState.get() ?? { log: 0, checkpointed: 0 };
+    const { log, checkpointed } = this.#log;
     const bytes = (log - checkpointed) * this.#pageBytes;
     if (bytes > checkpointBytes[this.#room.is]) this.#checkpoint('PASSIVE');
     // The database may have to grow by all of the log: without that room the log could never begin anew.
@@ -109,7 +113,37 @@ export class Engine {
   }
 
   close(): void {
+    this.#checkpoint('PASSIVE');
+    const { log, checkpointed } = this.#readLogState();
+    // Closing takes away a log that is all in the database. What could not be moved there is still known by its tail.
+    if (log === checkpointed) this.#clearTail();
     this.#db.close();
+    this.#tail.close();
+  }
+
+  #readLogState(): { log: number; checkpointed: number } {
+    this.#log = this.#logState.get() ?? { log: 0, checkpointed: 0 };
+    return this.#log;
+  }
+
+  #keepTail(): void {
+    const { log, checkpointed } = this.#readLogState();
+    try {
+      this.#tail.keep(log, checkpointed);
+    } catch {
+      // What it said before is still true.
+    }
+  }
+
+  /** false: it could not be, and the log must stay. */
+  #clearTail(): boolean {
+    try {
+      this.#tail.clear();
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).syscall === 'fsync') throw new EngineStopped(fsyncText, { cause: error });
+      return false;
+    }
   }
 
   #together(batch: Act[]): unknown[] {
@@ -194,6 +228,7 @@ export class Engine {
 
   #findRoom(): boolean {
     // What was deleted leaves room inside the database, not beside it: the log's room makes the reserve anew.
+    if (!this.#clearTail()) return false;
     this.#checkpoint('TRUNCATE');
     if (!this.#reserve.hold(this.#reserveBytes)) return false;
     this.#room = { is: 'enough' };
@@ -215,41 +250,4 @@ export class Engine {
     if (bytes === Number.POSITIVE_INFINITY) return;
     this.#db.exec(`PRAGMA max_page_count = ${Math.floor(bytes / this.#pageBytes)}`);
   }
-}
-
-function checkFile(db: DatabaseSync): void {
-  const result = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-  if (result !== 'ok') throw new StoreError('damaged', `it is damaged: ${result}`);
-}
-
-function sqliteCode(error: unknown): number {
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0;
-}
-
-function isFull(error: unknown): boolean {
-  return (sqliteCode(error) & 255) === sqlite.full;
-}
-
-/** Another process writes to the database and does not end. */
-function isBusy(error: unknown): boolean {
-  return (sqliteCode(error) & 255) === sqlite.busy;
-}
-
-function stopIfLost(error: unknown): void {
-  const found = sqliteCode(error);
-  if (found === sqlite.fsync || found === sqlite.directoryFsync) {
-    throw new EngineStopped('the disk failed to keep what was written (fsync)', { cause: error });
-  }
-}
-
-function noRoom(): StoreError {
-  return new StoreError('full', 'there is no room left on the disk');
-}
-
-function failureOf(error: unknown): { reason: StoreFailure; text: string } {
-  if (error instanceof StoreError) return { reason: error.reason, text: error.message };
-  if (isFull(error)) return failureOf(noRoom());
-  const text = error instanceof Error ? error.message : String(error);
-  const primary = sqliteCode(error) & 255;
-  return { reason: primary === sqlite.corrupt || primary === sqlite.notADatabase ? 'damaged' : 'failed', text };
 }

@@ -110,9 +110,13 @@ class Verdict {
 
   /** null: it is of an earlier log. */
   judge(index: number, bytes: Buffer): LogFrame | null {
-    const { isBigEndian, salts } = this.#header;
+    const { isValid: hasHeader, isBigEndian, salts } = this.#header;
     const content = bytes.subarray(frameHeaderBytes);
-    const [first, second] = addChecksum(content, isBigEndian, addChecksum(bytes.subarray(0, 8), isBigEndian, this.#seed));
+    const [first, second] = addChecksum(
+      content,
+      isBigEndian,
+      addChecksum(bytes.subarray(0, 8), isBigEndian, this.#seed),
+    );
     const written: [number, number] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
     const isLinked = first === written[0] && second === written[1];
     const hasSalts = bytes.toString('hex', 8, 16) === salts;
@@ -122,8 +126,8 @@ class Verdict {
     // Behind a bad frame the next ones still verify, from the checksum that stands in the one before.
     this.#seed = written;
     if (!isValid && this.#firstBad < 0) this.#firstBad = index;
-    // A flipped bit in the salts themselves does not make it a frame of another log.
-    const isOurs = hasSalts || (isLinked && page > 0);
+    // Frames of earlier logs are linked too; but what an invalid header says of salts may be wrong.
+    const isOurs = hasSalts || (!hasHeader && isLinked && page > 0);
     if (this.#firstBad < 0) {
       if (commit > 0) this.frames = index + 1;
     } else if (isOurs) {

@@ -1,8 +1,9 @@
 // Mailboxes in SQLite: one row a run of frames, in a chain that shows what is missing, and the marks of outboxes.
 import type { DatabaseSync } from 'node:sqlite';
-import { crc32 } from 'node:zlib';
-import { type Acts, query } from './acts.ts';
+import { type Acts, type Query, query } from './acts.ts';
+import { followChain, type RunRow, runChecksum } from './chain.ts';
 import { storedFrames } from './frames.ts';
+import { mailboxSum, markSum } from './schema.ts';
 import { type AccountRecord, type AppendRun, type MailboxRun, type Mark, StoreError } from './store.ts';
 
 /** How many positions opening a mailbox sets apart for this run of the center. */
@@ -15,17 +16,8 @@ interface Place {
   /** The last position that ever was on disk. */
   last: number;
   reserved_to: number;
-}
-
-interface RunRow {
-  first: number;
-  last: number;
-  /** What `last` of the mailbox was before this run. */
-  previous: number;
-  count: number;
-  received_at_ms: number;
-  checksum: number;
-  frames: Uint8Array;
+  /** 0: these numbers are not what was written. */
+  sound: number;
 }
 
 type MailboxActs = Pick<
@@ -44,12 +36,12 @@ type MailboxActs = Pick<
 export function mailboxActs(db: DatabaseSync): MailboxActs {
   const placeOf = query<Place>(
     db,
-    `SELECT a.state, a.generation, m.acked_to, m.last, m.reserved_to
+    `SELECT a.state, a.generation, m.acked_to, m.last, m.reserved_to, m.checksum = ${mailboxSum()} AS sound
      FROM accounts a JOIN mailboxes m ON m.account = a.id WHERE a.id = ?`,
   );
-  const reserve = query(db, 'UPDATE mailboxes SET reserved_to = max(reserved_to, ?) WHERE account = ?');
-  const grow = query(db, 'UPDATE mailboxes SET last = ?, reserved_to = max(reserved_to, ?) WHERE account = ?');
-  const ack = query(db, 'UPDATE mailboxes SET acked_to = max(acked_to, ?) WHERE account = ?');
+  const reserve = updateMailbox({ reservedTo: 'max(reserved_to, ?1)' }, '?2');
+  const grow = updateMailbox({ last: '?1', reservedTo: 'max(reserved_to, ?2)' }, '?3');
+  const ack = updateMailbox({ ackedTo: 'max(acked_to, ?1)' }, '?2');
   const insertRun = query(
     db,
     `INSERT INTO runs (account, first, last, previous, count, bytes, received_at_ms, checksum, frames)
@@ -65,14 +57,17 @@ export function mailboxActs(db: DatabaseSync): MailboxActs {
      ORDER BY first`,
   );
   const deleteRuns = query(db, 'DELETE FROM runs WHERE account = ? AND first <= ? AND last <= ?');
+  const higher = { accepted: 'max(accepted, excluded.accepted)', stored: 'max(stored, excluded.stored)' };
   const setMark = query(
     db,
-    `INSERT INTO marks (sender, outbox, recipient, accepted, stored) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET accepted = max(accepted, excluded.accepted), stored = max(stored, excluded.stored)`,
+    `INSERT INTO marks (sender, outbox, recipient, accepted, stored, checksum)
+     VALUES (?1, ?2, ?3, ?4, ?5, ${markSum({ sender: '?1', recipient: '?3', accepted: '?4', stored: '?5' })})
+     ON CONFLICT DO UPDATE SET accepted = ${higher.accepted}, stored = ${higher.stored},
+       checksum = checksum + (${markSum(higher)}) - (${markSum()})`,
   );
-  const marksOf = query<{ recipient: number; accepted: number; stored: number }>(
+  const marksOf = query<{ recipient: number; accepted: number; stored: number; sound: number }>(
     db,
-    'SELECT recipient, accepted, stored FROM marks WHERE sender = ? AND outbox = ?',
+    `SELECT recipient, accepted, stored, checksum = ${markSum()} AS sound FROM marks WHERE sender = ? AND outbox = ?`,
   );
   const blocksOf = query<{ blocked: number }>(db, 'SELECT blocked FROM blocks WHERE account = ?');
   const olderThan = query<{ account: number }>(
@@ -81,16 +76,23 @@ export function mailboxActs(db: DatabaseSync): MailboxActs {
   );
   const sumOfBytes = query<{ bytes: number }>(db, 'SELECT coalesce(sum(bytes), 0) AS bytes FROM runs');
 
-  const head = new Float64Array(6);
-  /** CRC-32 of the account, all numbers of the run and its frames. */
-  function checksum(account: number, run: Omit<RunRow, 'checksum'>): number {
-    head[0] = account;
-    head[1] = run.first;
-    head[2] = run.last;
-    head[3] = run.previous;
-    head[4] = run.count;
-    head[5] = run.received_at_ms;
-    return crc32(run.frames, crc32(head));
+  /** Sets numbers of a mailbox. Its checksum changes by as much as they do, so that what was wrong stays wrong. */
+  function updateMailbox(
+    values: { ackedTo?: string; last?: string; reservedTo?: string },
+    account: string,
+  ): Query<never> {
+    const columns = { ackedTo: 'acked_to', last: 'last', reservedTo: 'reserved_to' };
+    const names = Object.keys(values) as (keyof typeof values)[];
+    const sets = names.map((name) => `${columns[name]} = ${values[name]}`);
+    sets.push(`checksum = checksum + (${mailboxSum(values)}) - (${mailboxSum()})`);
+    return query(db, `UPDATE mailboxes SET ${sets.join(', ')} WHERE account = ${account}`);
+  }
+
+  /** The numbers of a mailbox, as they were written, or a StoreError. */
+  function placeAt(id: number): Place | undefined {
+    const place = placeOf.get(id);
+    if (place?.sound === 0) throw new StoreError('damaged', `the numbers of the mailbox of account ${id} are damaged`);
+    return place;
   }
 
   function setMarks(recipient: number, marks: Mark[]): void {
@@ -103,25 +105,16 @@ export function mailboxActs(db: DatabaseSync): MailboxActs {
   }
 
   /** The runs with anything above `after`, each found whole and none missing, or a StoreError. */
-  function* checkedRuns(account: number, place: Place, after: number): Generator<RunRow> {
-    // Up to here rows may rightly be missing.
-    let reached = Math.max(after, place.acked_to);
-    let before = -1;
-    for (const row of runsAfter.iterate(account, after)) {
-      if (row.checksum !== checksum(account, row)) throw damaged(account, row.first, 'a checksum does not match');
-      if (before < 0 ? row.previous > reached : row.previous !== before) {
-        throw damaged(account, row.previous, 'a run is missing');
-      }
-      before = row.last;
-      reached = Math.max(reached, row.last);
-      yield row;
+  function* checkedRuns(account: number, ends: Place, after: number): Generator<RunRow> {
+    for (const step of followChain(account, ends, runsAfter.iterate(account, after), after)) {
+      if ('damage' in step) throw damaged(account, step.damage.position, step.damage.text);
+      yield step.row;
     }
-    if (place.last > reached) throw damaged(account, place.last, 'a run is missing');
   }
 
   return {
     openMailbox(id) {
-      const place = placeOf.get(id);
+      const place = placeAt(id);
       if (place?.state !== 'open') return 'gone';
       const senders = new Map<number, { sender: number; count: number; bytes: number }>();
       let count = 0;
@@ -154,7 +147,7 @@ export function mailboxActs(db: DatabaseSync): MailboxActs {
     },
 
     append(id, run) {
-      const place = placeOf.get(id);
+      const place = placeAt(id);
       if (!place) return 'gone';
       if (run.first <= place.last || run.last <= place.acked_to) {
         if (run.last > place.acked_to && lastOfRun.get(id, run.first)?.last !== run.last) {
@@ -170,7 +163,7 @@ export function mailboxActs(db: DatabaseSync): MailboxActs {
       if (place.state !== 'open') return 'gone';
       const { first, last, count, frames } = run;
       const receivedAtMs = receivedAt(run);
-      const sum = checksum(id, { first, last, previous: place.last, count, received_at_ms: receivedAtMs, frames });
+      const sum = runChecksum(id, { first, last, previous: place.last, count, received_at_ms: receivedAtMs, frames });
       insertRun.run(id, first, last, place.last, count, frames.length, receivedAtMs, sum, frames);
       grow.run(last, run.reservedTo, id);
       setMarks(id, run.marks);
@@ -183,14 +176,14 @@ export function mailboxActs(db: DatabaseSync): MailboxActs {
     },
 
     advance(id, generation, position, marks) {
-      if (placeOf.get(id)?.generation !== generation) return 'stale';
+      if (placeAt(id)?.generation !== generation) return 'stale';
       takeAway(id, position);
       setMarks(id, marks);
       return 'done';
     },
 
     read(id, after, maxBytes) {
-      const place = placeOf.get(id);
+      const place = placeAt(id);
       if (!place) return [];
       const rows: RunRow[] = [];
       let bytes = 0;
@@ -207,7 +200,10 @@ export function mailboxActs(db: DatabaseSync): MailboxActs {
     },
 
     outbox(sender, outbox) {
-      return marksOf.all(sender, outbox).map(({ recipient, accepted, stored }) => ({ recipient, accepted, stored }));
+      return marksOf.all(sender, outbox).map(({ recipient, accepted, stored, sound }) => {
+        if (sound === 0) throw new StoreError('damaged', `the marks of an outbox of account ${sender} are damaged`);
+        return { recipient, accepted, stored };
+      });
     },
 
     mailboxesOlderThan(receivedAtMs, limit) {

@@ -3,7 +3,34 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 
 /** Stands in the header of every center's database: 'PRLC'. */
-const applicationId = 0x50524c43;
+export const applicationId = 0x50524c43;
+
+/** Sums must stay far from where SQLite goes over to floating point; a single wrong bit never leaves this remainder as it was. */
+const modulus = 2 ** 31 - 1;
+
+/** SQL: the checksum of a row of mailboxes, from its values in SQL. */
+export function mailboxSum({
+  account = 'account',
+  ackedTo = 'acked_to',
+  last = 'last',
+  reservedTo = 'reserved_to',
+} = {}) {
+  return sum(account, ackedTo, last, reservedTo);
+}
+
+/** SQL: the checksum of a row of marks, from its values in SQL. */
+export function markSum({
+  sender = 'sender',
+  recipient = 'recipient',
+  accepted = 'accepted',
+  stored = 'stored',
+} = {}): string {
+  return sum(sender, recipient, accepted, stored);
+}
+
+function sum(...values: string[]): string {
+  return values.map((value, index) => `${2 * index + 1} * ((${value}) % ${modulus})`).join(' + ');
+}
 
 /**
  * One entry a version, only ever added to: the first makes version 1 of an empty file, the next version 2 of that.
@@ -94,6 +121,34 @@ export const migrations: readonly string[] = [
     time_ms REAL NOT NULL
   ) STRICT;
   INSERT INTO center (one, time_ms) VALUES (1, 0);
+  `,
+  // A wrong bit in these numbers loses messages as surely as one in the messages.
+  `
+  ALTER TABLE mailboxes RENAME TO old_mailboxes;
+  CREATE TABLE mailboxes (
+    account INTEGER PRIMARY KEY,
+    acked_to INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    reserved_to INTEGER NOT NULL,
+    checksum INTEGER NOT NULL CHECK (checksum = ${mailboxSum()})
+  ) STRICT;
+  INSERT INTO mailboxes SELECT account, acked_to, last, reserved_to, ${mailboxSum()} FROM old_mailboxes;
+  DROP TABLE old_mailboxes;
+
+  DROP INDEX marks_by_recipient;
+  ALTER TABLE marks RENAME TO old_marks;
+  CREATE TABLE marks (
+    sender INTEGER NOT NULL,
+    outbox BLOB NOT NULL,
+    recipient INTEGER NOT NULL,
+    accepted INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    checksum INTEGER NOT NULL CHECK (checksum = ${markSum()}),
+    PRIMARY KEY (sender, outbox, recipient)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX marks_by_recipient ON marks (recipient, sender);
+  INSERT INTO marks SELECT sender, outbox, recipient, accepted, stored, ${markSum()} FROM old_marks;
+  DROP TABLE old_marks;
   `,
   `
   CREATE TABLE consents (

@@ -85,9 +85,10 @@ class Bench {
 
   /** All rounds of one measurement: the systems take turns. */
   async measure(measurement: Measurement): Promise<Row[]> {
-    say(measurement.name);
     const dir = join(this.#dir, measurement.name);
     const taking = this.#systems.filter(({ name }) => measurement.systems.includes(name));
+    if (taking.length === 0) return [];
+    say(measurement.name);
     const started = new Map<System, Started | Error>();
     const figures = new Map<System, Figure[][]>(taking.map((system) => [system, []]));
     for (const system of taking) started.set(system, await this.#start(measurement, system, join(dir, system.name)));

@@ -224,7 +224,7 @@ export const systems: readonly System[] = [
     name: 'ejabberd',
     title: 'ejabberd',
     driver: 'xmpp',
-    args: lateAcks,
+    args: [],
     visit: ['--registers'],
     missing: missing('ejabberdctl', 'ejabberd'),
     version: debianVersion('ejabberd'),

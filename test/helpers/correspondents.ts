@@ -103,11 +103,6 @@ export class Reader {
     this.peer = peer;
   }
 
-  /** Read on this connection and not yet acknowledged. */
-  get unacknowledged(): number {
-    return this.#toAck.length;
-  }
-
   listen(): void {
     const rest: parley.Frame[] = [];
     for (const frame of this.peer.received.splice(0)) {

@@ -1,4 +1,4 @@
--- Accounts in files (its default), no limits, no TLS. Stream management is on; only the away row asks for it.
+-- Accounts in files (its default), no limits, no TLS, room for many who connect at once. Stream management is on; only the away row asks for it.
 interfaces = { "127.0.0.1" }
 c2s_ports = { {PORT} }
 c2s_direct_tls_ports = {}
@@ -18,5 +18,6 @@ storage = "internal"
 data_path = "{DIR}"
 pidfile = "{DIR}/prosody.pid"
 run_as_root = true
+network_settings = { tcp_backlog = 4096 }
 log = { { levels = { min = "error" }, to = "console" } }
 VirtualHost "localhost"

@@ -16,7 +16,7 @@ import {
 } from '../../../center/store/sqlite.ts';
 import { type Store, StoreError } from '../../../center/store/store.ts';
 import { makeAccounts, storeConformance } from './conformance.ts';
-import { makeRun, positionsFrom, positionsIn } from './run.ts';
+import { makeRun, outboxA, positionsFrom, positionsIn } from './run.ts';
 
 storeConformance('sqlite', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'parley-store-'));
@@ -103,7 +103,7 @@ describe('center/store/sqlite', () => {
       await handle.write(bytes, 0, bytes.length, (Number(page?.rootpage) - 1) * pageBytes + 12);
       await handle.close();
       const refused = await open().catch((error: Error) => error);
-      expect(refused).to.have.property('message').that.includes(`${file} cannot be opened: it is damaged`);
+      expect(refused).to.have.property('message').that.includes(`${file} is damaged: `).and.includes('`center check`');
     });
 
     it('names a place where there can be no file', async () => {
@@ -125,7 +125,8 @@ describe('center/store/sqlite', () => {
 
     /** What is in the way of reading and of opening the mailbox of account 5. */
     async function troubles(after = 0): Promise<unknown[]> {
-      store = await open();
+      // As where the file is too large to be checked when it is opened.
+      store = await open({ maxCheckBytes: 0 });
       const results = await Promise.allSettled([
         store.read(5, after, 1_000_000),
         store.openMailbox(5),
@@ -172,6 +173,34 @@ describe('center/store/sqlite', () => {
     it('is seen where all runs are missing', async () => {
       tamper('DELETE FROM runs WHERE account = 5');
       expect(await troubles()).to.deep.equal(both(at(6, 'a run is missing')));
+    });
+
+    it('is seen in the numbers of a mailbox', async () => {
+      tamper('PRAGMA ignore_check_constraints = 1; UPDATE mailboxes SET acked_to = 4 WHERE account = 5');
+      expect(await troubles()).to.deep.equal(both('the numbers of the mailbox of account 5 are damaged'));
+    });
+
+    it('is seen in a mark, read or raised', async () => {
+      tamper('PRAGMA ignore_check_constraints = 1; UPDATE marks SET accepted = accepted + 1024 WHERE recipient = 5');
+      store = await open({ maxCheckBytes: 0 });
+      const results = await Promise.allSettled([
+        store.outbox(7, outboxA),
+        store.saveMarks(5, [{ sender: 7, outbox: outboxA, accepted: 9999, stored: 0 }], 1),
+        store.saveMarks(6, [{ sender: 7, outbox: outboxA, accepted: 9999, stored: 0 }], 1),
+      ]);
+      expect(results.map((result) => (result.status === 'rejected' ? result.reason.reason : 'done'))).to.deep.equal([
+        'damaged',
+        'damaged',
+        'done',
+      ]);
+    });
+
+    it('keeps a file from being opened', async () => {
+      tamper('DELETE FROM runs WHERE account = 5 AND first = 3');
+      const refused = await open().catch((error: Error) => error);
+      expect(refused)
+        .to.have.property('message')
+        .that.includes(`${file} is damaged: account 5, positions 3 to 4 of its mailbox: a run is missing.`);
     });
 
     it('is not seen where nothing is wrong', async () => {

@@ -1,0 +1,129 @@
+// Everything that can be seen to be wrong in a center's database from within: what SQLite finds, and what our own
+// checksums and chains do.
+import type { DatabaseSync } from 'node:sqlite';
+import { foldName } from '../../shared/names.ts';
+import { query } from './acts.ts';
+import { followChain, type MailboxEnds, type RunRow } from './chain.ts';
+import { storedFrames } from './frames.ts';
+import { mailboxSum, markSum, pragma } from './schema.ts';
+
+/** Something that is not as it was written. */
+export interface Damage {
+  /** Whose it is, where that can be told. */
+  account: number | null;
+  /** Of that account's mailbox: positions that are lost or not to be trusted. */
+  positions: { from: number; to: number } | null;
+  /** What is wrong, as a sentence without its end. */
+  text: string;
+}
+
+/** As a line for the operator. @param nameOf the account's name, null where it is not known */
+export function tellDamage(damage: Damage, nameOf: (account: number) => string | null = () => null): string {
+  const { account, positions, text } = damage;
+  if (account === null) return text;
+  const name = nameOf(account);
+  const whose = name === null ? `account ${account}` : `${name} (account ${account})`;
+  if (positions === null) return `${whose}: ${text}`;
+  const { from, to } = positions;
+  return `${whose}, ${from === to ? `position ${from}` : `positions ${from} to ${to}`} of its mailbox: ${text}`;
+}
+
+/** integrity_check goes on to the next trouble until it has found so many. */
+const maxTroubles = 100;
+/** Since which version of the tables mailboxes and marks have checksums. */
+const checksumsSince = 2;
+
+/** Finds all of it, the database itself first; nothing is changed. */
+export function* findDamage(db: DatabaseSync): Generator<Damage> {
+  const parts = [integrity, accounts, mailboxes, strayRuns, marks];
+  const version = pragma(db, 'user_version');
+  for (const part of parts) {
+    try {
+      yield* part(db, version);
+    } catch (error) {
+      yield { account: null, positions: null, text: textOf(error) };
+    }
+  }
+}
+
+function* integrity(db: DatabaseSync): Generator<Damage> {
+  for (const row of query<{ integrity_check: string }>(db, `PRAGMA integrity_check(${maxTroubles})`).iterate()) {
+    if (row.integrity_check !== 'ok') yield { account: null, positions: null, text: row.integrity_check };
+  }
+}
+
+function* accounts(db: DatabaseSync): Generator<Damage> {
+  const all = query<{ id: number; name: string; folded: string }>(db, 'SELECT id, name, folded FROM accounts');
+  for (const { id, name, folded } of all.iterate()) {
+    if (foldName(name) !== folded) yield { account: id, positions: null, text: 'its name does not fit itself' };
+  }
+}
+
+function* mailboxes(db: DatabaseSync, version: number): Generator<Damage> {
+  const sound = version < checksumsSince ? '1' : `checksum = ${mailboxSum()}`;
+  const all = query<MailboxEnds & { account: number; sound: number }>(
+    db,
+    `SELECT account, acked_to, last, ${sound} AS sound FROM mailboxes ORDER BY account`,
+  );
+  const runs = query<RunRow>(db, 'SELECT * FROM runs WHERE account = ? ORDER BY first');
+  for (const mailbox of all.all()) {
+    const { account } = mailbox;
+    if (!mailbox.sound) yield { account, positions: null, text: 'the numbers of its mailbox are damaged' };
+    try {
+      yield* mailboxRuns(mailbox, runs);
+    } catch (error) {
+      yield { account, positions: null, text: `its mailbox cannot be read: ${textOf(error)}` };
+    }
+  }
+}
+
+function* mailboxRuns(
+  mailbox: MailboxEnds & { account: number },
+  runs: { iterate(account: number): Iterable<RunRow> },
+): Generator<Damage> {
+  const { account } = mailbox;
+  for (const step of followChain(account, mailbox, runs.iterate(account), mailbox.acked_to)) {
+    if ('damage' in step) {
+      const { from, to, text } = step.damage;
+      yield { account, positions: { from, to }, text };
+    } else if (!framesFit(step.row)) {
+      const { first: from, last: to } = step.row;
+      yield { account, positions: { from, to }, text: 'a run does not hold what it says' };
+    }
+  }
+}
+
+function framesFit({ first, last, count, frames }: RunRow): boolean {
+  let seen = 0;
+  let before = first - 1;
+  try {
+    for (const { position } of storedFrames(frames)) {
+      if (position <= before) return false;
+      before = position;
+      seen++;
+    }
+  } catch {
+    return false;
+  }
+  return seen === count && before === last;
+}
+
+function* strayRuns(db: DatabaseSync): Generator<Damage> {
+  const sql = 'SELECT DISTINCT account FROM runs WHERE account NOT IN (SELECT account FROM mailboxes)';
+  for (const { account } of query<{ account: number }>(db, sql).iterate()) {
+    yield { account, positions: null, text: 'there is mail, and no mailbox' };
+  }
+}
+
+function* marks(db: DatabaseSync, version: number): Generator<Damage> {
+  if (version < checksumsSince) return;
+  const sql = `SELECT sender, recipient FROM marks WHERE checksum <> ${markSum()}`;
+  for (const { sender, recipient } of query<{ sender: number; recipient: number }>(db, sql).iterate()) {
+    const text = `how far its messages to account ${recipient} came is damaged`;
+    yield { account: sender, positions: null, text };
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
