@@ -13,7 +13,9 @@ import { Mail } from './delivery/mail.ts';
 import { expireMail } from './expiry.ts';
 import { type CenterIdentity, openIdentity } from './identity.ts';
 import { type CenterLimits, centerLimits } from './limits.ts';
-import { isLoopback, type Listener, listen } from './listener.ts';
+import { Links } from './links/links.ts';
+import { Tunnels } from './links/tunnels.ts';
+import { isLoopback, type Listener, listen, probeKey } from './listener.ts';
 import { Lockout } from './lockout.ts';
 import type { Logger } from './log.ts';
 import { Passwords } from './passwords.ts';
@@ -32,6 +34,7 @@ import { Wheel } from './wheel.ts';
 export const storeFile = 'center.db';
 const saveTimeMs = 10_000;
 const expiryMs = 60_000;
+const probeTimeoutMs = 3000;
 /** What is counted as it comes and goes is counted anew so often. */
 const recountMs = 3_600_000;
 const measuredCommits = 5;
@@ -193,7 +196,11 @@ export class Center {
 
   /** Closes a live session of the account with this error. */
   endSessions(account: number, code: ErrorCode, text: string): void {
-    this.#services.sessions.of(account)?.end(new ParleyError(code, text), 'now');
+    const { sessions, links } = this.#services;
+    sessions.of(account)?.end(new ParleyError(code, text), 'now');
+    if (code === 'banned' || code === 'password_changed' || code === 'account_deleted') {
+      void links.accountEnded(account, code);
+    }
     this.#services.presence.remove(account);
   }
 
@@ -257,8 +264,10 @@ export async function openServices(
     storedBytes: await store.totalBytes(),
     onContact: (sender, recipient) => presence.addContact(sender, recipient),
   });
-  turn.addStep(outputs.flush);
   const { registration: mode, bcryptCost: cost } = options;
+  const tunnels = new Tunnels(limits, wheel, turn);
+  // The last step: all that the turn has to say is there.
+  turn.addStep(outputs.flush);
   return {
     store,
     clock,
@@ -269,6 +278,16 @@ export async function openServices(
     limits,
     log,
     outputs,
+    links: new Links({
+      store,
+      clock,
+      wheel,
+      identity,
+      limits,
+      log,
+      tunnels,
+      probe: (address, port) => probeKey(address, port, probeTimeoutMs),
+    }),
     sessions: new Sessions(limits, () => wheel.nowMs),
     passwords: new Passwords(cost === undefined ? {} : { cost }),
     lockout: new Lockout({ clock, saved: await store.lockouts(), save: (records) => store.setLockouts(records) }),

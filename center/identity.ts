@@ -1,8 +1,17 @@
 // The center's permanent identity: its id, its identity key and certificate, and the key that signs tokens.
-import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, open, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fingerprint, generateKey, publicDer, sameBytes, signProof, verifyProof } from '../shared/identity.ts';
+import { selfSigned } from '../shared/certificate.ts';
+import {
+  fingerprint,
+  generateKey,
+  publicDer,
+  sameBytes,
+  signProof,
+  tokenKeyProof,
+  verifyProof,
+} from '../shared/identity.ts';
 
 export const identityFile = 'identity.json';
 const fileVersion = 1;
@@ -59,11 +68,6 @@ export async function openIdentity(dataDir: string, options: { create?: boolean 
   return parseIdentity(path, text);
 }
 
-/** What the identity key signs to vouch for a token key. */
-export function tokenKeyProof(centerId: Uint8Array, tokenKeyDer: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from('parley token key 1\0'), centerId, tokenKeyDer]);
-}
-
 async function makeIdentity(): Promise<IdentityFile> {
   const centerId = randomBytes(centerIdBytes);
   const identityKey = generateKey();
@@ -72,7 +76,7 @@ async function makeIdentity(): Promise<IdentityFile> {
     version: fileVersion,
     centerId: centerId.toString('hex'),
     identityKey: pem(identityKey),
-    certificate: await makeCertificate(identityKey, centerId),
+    certificate: (await selfSigned(identityKey, `parley-${centerId.toString('hex')}`)).cert,
     tokenKey: pem(tokenKey),
     tokenKeySignature: signProof(identityKey, tokenKeyProof(centerId, publicDer(tokenKey))).toString('base64'),
   };
@@ -80,29 +84,6 @@ async function makeIdentity(): Promise<IdentityFile> {
 
 function pem(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
-}
-
-async function makeCertificate(key: KeyObject, centerId: Buffer): Promise<string> {
-  // Loaded here: this happens once in the life of a center, and these are slow to load.
-  await import('reflect-metadata');
-  const x509 = await import('@peculiar/x509');
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: `CN=parley-${centerId.toString('hex')}`,
-    keys: {
-      privateKey: key.toCryptoKey(algorithm, true, ['sign']),
-      publicKey: createPublicKey(key).toCryptoKey(algorithm, true, ['verify']),
-    },
-    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
-    // Peers pin the key; dates would only lock them out, be it by a wrong clock. The end is RFC 5280's "none", 4.1.2.5.
-    notBefore: new Date('2000-01-01T00:00:00Z'),
-    notAfter: new Date('9999-12-31T23:59:59Z'),
-    extensions: [
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-    ],
-  });
-  return `${certificate.toString('pem')}\n`;
 }
 
 /** The text, null where there is no such file. */

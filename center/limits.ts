@@ -50,6 +50,20 @@ export const limitTable = {
     unit: 'accounts',
     help: 'online at most for notices to everybody; above, only to contacts',
   },
+  tunnelsPerAccount: { default: 4, unit: 'links', help: 'relayed links of one account' },
+  tunnelCreditBytes: { default: 262_144, unit: 'bytes', help: 'on their way through one relayed link, each direction' },
+  tunnelBytesPerSecond: { default: 262_144, unit: 'bytes/s', help: 'through one relayed link, each direction' },
+  tunnelBytesPerDay: {
+    default: 1_073_741_824,
+    unit: 'bytes',
+    help: 'through the relayed links of one account in a day',
+  },
+  punchIntervalMs: { default: 10_000, unit: 'ms', help: 'between two tries of a pair to open their NATs' },
+  probeIntervalMs: {
+    default: 60_000,
+    unit: 'ms',
+    help: 'between two looks at whether a peer can be reached at its address',
+  },
   maxPatternNames: { default: 50_000, unit: 'names', help: 'looked at by one call of users' },
 } as const satisfies Record<string, Limit>;
 

@@ -2,9 +2,9 @@
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { exporterBytes, exporterLabel } from '../shared/identity.ts';
-import { alpnProtocol } from '../shared/version.ts';
-import { countedAddress } from './address.ts';
+import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
+import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
+import { countedAddress, plainAddress } from './address.ts';
 import type { Origin } from './session.ts';
 import type { Place, Sessions } from './sessions.ts';
 
@@ -99,14 +99,14 @@ function accept(socket: net.Socket, options: ListenerOptions, context: tls.Secur
 
 /** Where a connection comes from, if there is a place for it; else it is cut off. */
 function admit(socket: net.Socket, options: ListenerOptions): Omit<Origin, 'exporter'> | null {
-  const address = socket.remoteAddress ?? '';
+  const address = plainAddress(socket.remoteAddress ?? '');
   const loopback = isLoopback(address);
   const place = address ? options.sessions.connect(countedAddress(address), loopback) : null;
   if (!place) {
     socket.destroy();
     return null;
   }
-  return { address, counted: place.address, loopback, place };
+  return { address, port: socket.remotePort ?? 0, counted: place.address, loopback, place };
 }
 
 function follow(socket: net.Socket, place: Place, { sessions }: ListenerOptions): void {
@@ -129,5 +129,34 @@ function secure(
     clearTimeout(timer);
     const exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
     secured.on('data', options.onConnection(secured, { ...from, exporter }));
+  });
+}
+
+/**
+ * Dials and looks at the certificate that is shown: the fingerprint of its key, which the handshake proves, or null.
+ * Sends a ClientHello and nothing of value; for telling peers where another can be reached.
+ */
+export function probeKey(address: string, port: number, timeoutMs: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = tls.connect({
+      host: address,
+      port,
+      minVersion: 'TLSv1.3',
+      ecdhCurve: 'X25519',
+      ALPNProtocols: [linkAlpnProtocol],
+      rejectUnauthorized: false,
+    });
+    const finish = (key: string | null): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(key);
+    };
+    const timer = setTimeout(() => finish(null), timeoutMs);
+    socket.once('secureConnect', () => {
+      const certificate = socket.getPeerX509Certificate();
+      finish(certificate ? fingerprint(certificate.publicKey.export({ type: 'spki', format: 'der' })) : null);
+    });
+    socket.on('error', () => finish(null));
+    socket.once('close', () => finish(null));
   });
 }

@@ -4,6 +4,7 @@ import type { Outputs } from './connection.ts';
 import type { Mail } from './delivery/mail.ts';
 import type { CenterIdentity } from './identity.ts';
 import type { CenterLimits } from './limits.ts';
+import type { Links } from './links/links.ts';
 import type { Logger } from './log.ts';
 import type { LoginServices } from './login.ts';
 import type { Presence } from './presence.ts';
@@ -16,6 +17,7 @@ export interface Services extends LoginServices {
   wheel: Wheel;
   outputs: Outputs;
   mail: Mail;
+  links: Links;
   presence: Presence;
   sessions: Sessions;
   log: Logger;

@@ -11,6 +11,7 @@ import type { Connection } from './connection.ts';
 import { canonicalMessage, emptyView, readAck, readMessage, tagAck, tagMessage } from './delivery/codec.ts';
 import type { Mailbox, Recipient } from './delivery/mailbox.ts';
 import type { Outbox, RefusalCode, SenderSession } from './delivery/outbox.ts';
+import type { LinkSession } from './links/links.ts';
 import type { Listener } from './presence.ts';
 import type { Services } from './services.ts';
 import type { Place } from './sessions.ts';
@@ -26,6 +27,8 @@ export interface Origin {
   address: string;
   /** As counted: an IPv4 address or an IPv6 /64. */
   counted: string;
+  /** Of the other side. */
+  port: number;
   loopback: boolean;
   /** RFC 9266; empty without TLS. */
   exporter: Uint8Array;
@@ -44,6 +47,8 @@ export interface Login {
   jti: string;
   /** Set by Attach. */
   outbox: Outbox | null;
+  /** Set by Attach. */
+  links: LinkSession | null;
   window: { messages: number; bytes: number };
   /** DeleteAccount was asked for. */
   deleting: boolean;
@@ -151,9 +156,21 @@ export class Session implements SenderSession, Recipient, Listener {
     }
     if (name === 'ack' && this.state.name === 'member') return this.#ack(this.state.login, frame.ack?.position ?? 0);
     if (name === 'heartbeat' && !frame.request) return;
+    if (this.state.name === 'member' && this.state.login.links && this.#tunnelFrame(frame, this.state.login.links))
+      return;
     if (!Object.hasOwn(commands, name)) throw new ParleyError('wrong_state', `${name} is not for the center.`);
     if (!frame.request) throw new ParleyError('bad_frame', `${name} needs a request id.`);
     void this.#request(frame.request, name as RequestName, frame);
+  }
+
+  /** True if the frame was about a tunnel. */
+  #tunnelFrame({ tunnelData, tunnelCredit, tunnelClose }: parley.Frame, session: LinkSession): boolean {
+    const { tunnels } = this.services.links;
+    if (tunnelData) tunnels.data(session, tunnelData.tunnel ?? 0, tunnelData.data ?? new Uint8Array());
+    else if (tunnelCredit) tunnels.credit(session, tunnelCredit.tunnel ?? 0, tunnelCredit.bytes ?? 0);
+    else if (tunnelClose) tunnels.close(session, tunnelClose.tunnel ?? 0);
+    else return false;
+    return true;
   }
 
   async #request(id: number, name: RequestName, frame: parley.Frame): Promise<void> {
@@ -285,6 +302,8 @@ export class Session implements SenderSession, Recipient, Listener {
         nonce: binding.centerNonce,
         centerId: identity.centerId,
         identityKey: identity.publicDer,
+        tokenKey: identity.tokenKeyDer,
+        tokenKeySignature: identity.tokenKeySignature,
         identitySignature: signProof(identity.key, centerProof(binding)),
         timeMs: clock.now(),
         registration: modes[registration.modeFor(this.from)],
@@ -348,6 +367,10 @@ export class Session implements SenderSession, Recipient, Listener {
   refused(to: number, number: number, code: RefusalCode): void {
     if (this.state.name !== 'member') return;
     this.#connection.send({ refused: { to, number, error: { code, text: sentence(errorCodes[code]) } } });
+  }
+
+  send(frame: parley.Frame.$Properties): void {
+    if (this.state.name === 'member') this.#connection.send(frame);
   }
 
   /** Sends a frame that may be left out; false where the connection is full. */
@@ -437,6 +460,7 @@ export class Session implements SenderSession, Recipient, Listener {
       login.mailbox.sessions--;
       const current = sessions.of(login.account) === this;
       if (login.outbox?.session === this) login.outbox.session = null;
+      if (login.links) this.services.links.detach(login.links);
       if (current) {
         login.mailbox.detach();
         if (login.deleting) void this.services.store.setState(login.account, 'open').catch(() => undefined);

@@ -1,5 +1,5 @@
 // The shape of a peer, for the front ends: peer.ts keeps it.
-import type { HistoryLine, OutgoingMessage, PeerEvent, Person } from './events.ts';
+import type { Consent, HistoryLine, LinkInfo, OutgoingMessage, PeerEvent, Person } from './events.ts';
 
 export interface PeerOptions {
   /** Where the center is. */
@@ -30,6 +30,13 @@ export interface SendOptions {
   signal?: AbortSignal;
 }
 
+export interface PrivateOptions {
+  /** When the promise resolves: safe in the outbox, or stored by the other side (default). */
+  until?: 'outbox' | 'stored';
+  /** Stops the waiting, not the message. */
+  signal?: AbortSignal;
+}
+
 /** Everything that a program can do as a user. All promises reject with ParleyError. */
 export interface PeerApi {
   readonly state: 'offline' | 'connecting' | 'online' | 'ended';
@@ -54,6 +61,29 @@ export interface PeerApi {
   block(name: string): Promise<void>;
   unblock(name: string): Promise<void>;
   blocked(): AsyncIterableIterator<Person>;
+  /** Asks somebody for their address; they hear of it now or at their next login. */
+  getAddress(name: string): Promise<void>;
+  /** Lets somebody reach this peer directly, for a day unless told otherwise; both are introduced. */
+  allow(name: string, options?: { forMs?: number; once?: boolean }): Promise<void>;
+  /** Answers a request with no; the other is not told, and a further one is silent for a day. */
+  deny(name: string): Promise<void>;
+  /** Ends the consent between the two, whoever gave it, and the link. */
+  revoke(name: string): Promise<void>;
+  consents(): AsyncIterableIterator<Consent>;
+  /** Over a private link only; it waits in the outbox until there is one. */
+  private(to: string, text: string, options?: PrivateOptions): Promise<OutgoingMessage>;
+  /** Links that are up. */
+  links(): LinkInfo[];
+  /** In words: the route in use, what was tried before it, what would help. Throws no_consent. */
+  why(name: string): string[];
+  /** Both sides get the event `verify` with six digits to compare. Throws disconnected, no_consent. */
+  verify(name: string): void;
+  /** The digits were compared and are the same: the key counts as verified. */
+  confirmVerified(name: string): void;
+  /** Accepts the new key of an account that uses a new machine. */
+  trust(name: string): void;
+  /** Forgets the keys of an account: nothing is linked until trust. */
+  untrust(name: string): void;
   /** Not yet accepted, oldest first. */
   outbox(): OutgoingMessage[];
   /** Withdraws a pending message; rejects with already_accepted where the center has it. */

@@ -10,6 +10,8 @@ export type AttachOutcome = 'attached' | 'outbox_is_old';
 interface AttachOptions {
   hold: boolean;
   listenPort: number;
+  /** Where that port may be reached from nearby. */
+  localAddresses: string[];
   signal: AbortSignal;
 }
 
@@ -20,14 +22,15 @@ interface AttachOptions {
 export async function attach(
   connection: Connection,
   { outgoing, outbox, store }: Desk,
-  { hold, listenPort, signal }: AttachOptions,
+  { hold, listenPort, localAddresses, signal }: AttachOptions,
   onAttached: (waiting: number) => void,
 ): Promise<AttachOutcome> {
   const { promise, resolve, reject } = Promise.withResolvers<AttachOutcome>();
   const giveUp = () => connection.close(new ParleyError('cancelled', 'Connecting was given up.'));
   if (signal.aborted) giveUp();
   signal.addEventListener('abort', giveUp, { once: true });
-  connection.ask({ attach: { outbox: outgoing.outboxId, hold, listenPort, windowMessages } }, (reply) => {
+  const request = { outbox: outgoing.outboxId, hold, listenPort, localAddresses, windowMessages };
+  connection.ask({ attach: request }, (reply) => {
     if (reply instanceof ParleyError) reject(reply);
     else if (!reply.attached) reject(new ParleyError('bad_frame', 'The center did not answer Attach.'));
     else if (outgoing.isOlderThan(reply.attached.highestNumber ?? 0)) {

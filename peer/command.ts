@@ -1,6 +1,7 @@
-// The shapes of a command, of its answer, and of what it works with.
+// The shapes of a command, of its answer, of what it works with, and of its row in the table.
 import type { PeerApi } from './api.ts';
-import type { HistoryLine, OutgoingMessage, Person } from './events.ts';
+import type { Consent, HistoryLine, LinkInfo, OutgoingMessage, Person } from './events.ts';
+import type { Fields } from './fields.ts';
 
 /** A command as it is run. `logout` and `quit` are the front end's own. */
 export type Command =
@@ -11,6 +12,19 @@ export type Command =
   | { command: 'block'; name: string }
   | { command: 'unblock'; name: string }
   | { command: 'blocked' }
+  | { command: 'getaddress'; name: string }
+  /** forMs 0: a day. */
+  | { command: 'allow'; name: string; forMs: number; once: boolean }
+  | { command: 'deny'; name: string }
+  | { command: 'revoke'; name: string }
+  | { command: 'consents' }
+  | { command: 'private'; to: string; text: string }
+  | { command: 'links' }
+  | { command: 'why'; name: string }
+  /** confirmed: the digits were compared. */
+  | { command: 'verify'; name: string; confirmed: boolean }
+  | { command: 'trust'; name: string }
+  | { command: 'untrust'; name: string }
   /** limit 0: all. */
   | { command: 'inbox'; limit: number }
   | { command: 'hold'; on: boolean }
@@ -35,6 +49,15 @@ export type Reply =
   /** more: the list was longer than maxListed. */
   | { reply: 'online' | 'users' | 'blocked'; people: Person[]; more: boolean }
   | { reply: 'block' | 'unblock'; name: string }
+  | { reply: 'getaddress' | 'deny' | 'revoke' | 'trust' | 'untrust'; name: string }
+  | { reply: 'allow'; name: string; forMs: number; once: boolean }
+  | { reply: 'consents'; consents: Consent[]; more: boolean }
+  /** Safe in the outbox; stored follows as an event. linked: it is on its way. */
+  | { reply: 'private'; message: OutgoingMessage; linked: boolean }
+  | { reply: 'links'; links: LinkInfo[] }
+  | { reply: 'why'; name: string; lines: string[] }
+  /** The digits follow as an event, unless this confirmed them. */
+  | { reply: 'verify'; name: string; confirmed: boolean }
   | { reply: 'inbox'; coming: number }
   | { reply: 'hold'; on: boolean; waiting: number }
   | { reply: 'outbox'; messages: OutgoingMessage[] }
@@ -60,3 +83,18 @@ export interface CommandContext {
   emptyOutbox(): Promise<OutgoingMessage[]>;
   showOutbox(messages: readonly OutgoingMessage[]): void;
 }
+
+/** What there is to know of a command. */
+export interface Row<C extends Command> {
+  usage: string;
+  help: string;
+  /** The arguments of a typed line, by name; `rest` holds what is too much. */
+  split(rest: string): Record<string, string | undefined>;
+  build(fields: Fields): C;
+  run(context: CommandContext, command: C): Promise<Reply>;
+  /** It asks the user something, or ends the session: no other command may run beside it. */
+  alone?: true;
+}
+
+/** The rows of these commands. */
+export type Rows<N extends CommandName> = { readonly [K in N]: Row<Extract<Command, { command: K }>> };

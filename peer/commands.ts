@@ -1,42 +1,23 @@
 // The commands of a peer: one row each with its words, how a line or a JSON object becomes one, and what it runs.
-import type { Command, CommandContext, CommandName, Reply } from './command.ts';
+import type { Command, CommandContext, CommandName, Reply, Row, Rows } from './command.ts';
 import type { Person } from './events.ts';
-import { CommandError, Fields, named, nearest, nothing, splitWord, words } from './fields.ts';
+import { addressed, CommandError, Fields, named, nearest, nothing, splitWord, taken, words } from './fields.ts';
+import { linkCommands } from './link-commands.ts';
 
-interface Row<C extends Command> {
-  usage: string;
-  help: string;
-  /** The arguments of a typed line, by name; `rest` holds what is too much. */
-  split(rest: string): Record<string, string | undefined>;
-  build(fields: Fields): C;
-  run(context: CommandContext, command: C): Promise<Reply>;
-  /** It asks the user something, or ends the session: no other command may run beside it. */
-  alone?: true;
-}
-
-type Table = { readonly [N in CommandName]: Row<Extract<Command, { command: N }>> };
-
-/** Longer lists of people are cut. */
+/** Longer lists are cut. */
 export const maxListed = 50_000;
 export const defaultHistoryRows = 20;
 
 async function list(people: AsyncIterable<Person>): Promise<{ people: Person[]; more: boolean }> {
-  const taken: Person[] = [];
-  for await (const person of people) {
-    if (taken.length === maxListed) return { people: taken, more: true };
-    taken.push(person);
-  }
-  return { people: taken, more: false };
+  const { items, more } = await taken(people, maxListed);
+  return { people: items, more };
 }
 
-const table: Table = {
+const table: Rows<CommandName> = {
   message: {
     usage: 'message NAME TEXT',
     help: 'send TEXT to NAME, who gets it now or when they log in',
-    split(rest) {
-      const { word, rest: text } = splitWord(rest.trimStart());
-      return { to: word, text };
-    },
+    split: addressed,
     build: (fields) => ({
       command: 'message',
       to: fields.text('to', 'The name'),
@@ -102,6 +83,7 @@ const table: Table = {
       return { reply: 'blocked', ...(await list(peer.blocked())) };
     },
   },
+  ...linkCommands,
   inbox: {
     usage: 'inbox [N]',
     help: 'fetch the N oldest messages that are held at the center, or all',
@@ -122,7 +104,7 @@ const table: Table = {
   },
   outbox: {
     usage: 'outbox',
-    help: 'list what the center has not accepted, with its age and why',
+    help: 'list what is not accepted yet (private: not stored), with its age and why',
     split: nothing,
     build: () => ({ command: 'outbox' }),
     async run({ peer }) {
@@ -131,7 +113,7 @@ const table: Table = {
   },
   cancel: {
     usage: 'cancel N',
-    help: 'withdraw message N of the outbox, if the center cannot have accepted it',
+    help: 'withdraw message N of the outbox, if nobody else can have it yet',
     split: named('number'),
     build: (fields) => ({ command: 'cancel', number: fields.count('number', 1) }),
     async run({ peer }, { number }) {
@@ -276,7 +258,7 @@ export function parseObject(object: Readonly<Record<string, unknown>>): Command 
   return build(table[findCommand(command)], values);
 }
 
-function build(row: Row<Command> | Table[CommandName], values: Readonly<Record<string, unknown>>): Command {
+function build(row: Row<Command> | Rows<CommandName>[CommandName], values: Readonly<Record<string, unknown>>): Command {
   const fields = new Fields(values, row.usage);
   const command = row.build(fields);
   fields.end();

@@ -45,6 +45,8 @@ export class Connection {
   /** Set before open() resolves. */
   hello!: CenterHello;
   #state: State;
+  /** This end of the TCP connection; null where there is none. */
+  readonly localEnd: Channel['localEnd'];
   readonly #stream: Duplex;
   readonly #decoder = new FrameDecoder(maxHelloFrameBytes);
   readonly #replies = new Map<number, { settle: ReplyHandler; timer: NodeJS.Timeout }>();
@@ -56,8 +58,9 @@ export class Connection {
   #heartbeats: Heartbeats | null = null;
   #binding: Binding | null = null;
 
-  private constructor(stream: Duplex, greeted: ReplyHandler) {
+  private constructor({ stream, localEnd }: Channel, greeted: ReplyHandler) {
     this.#stream = stream;
+    this.localEnd = localEnd;
     this.#state = { kind: 'greeting', greeted };
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.on('error', (error) => this.close(lost(error.message)));
@@ -74,7 +77,7 @@ export class Connection {
     let connection!: Connection;
     let timer: NodeJS.Timeout | undefined;
     const answered = new Promise<parley.Frame>((resolve, reject) => {
-      connection = new Connection(channel.stream, settler(resolve, reject));
+      connection = new Connection(channel, settler(resolve, reject));
       timer = setTimeout(() => connection.close(silent()), helloTimeoutMs);
     });
     connection.send({ hello: ownHello(nonce) });

@@ -1,10 +1,11 @@
-// What a session works at: the account's files, which one process at a time may use, and the outbox and inbox over them.
+// What a session works at: the account's files, which one process at a time may use, and outbox, inbox and private links over them.
 import { type DirectoryLock, waitForLock } from '../shared/directory.ts';
 import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { AccountFiles } from './account-files.ts';
 import type { Feed } from './feed.ts';
 import { Inbox } from './inbox.ts';
 import { Incoming } from './incoming.ts';
+import { Links } from './links/links.ts';
 import type { Entered } from './login.ts';
 import { Outbox } from './outbox.ts';
 import { Outgoing } from './outgoing.ts';
@@ -26,6 +27,7 @@ export class Desk {
   readonly incoming: Incoming;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
+  readonly links: Links;
   readonly #entered: Entered;
   readonly #files: AccountFiles;
   readonly #lock: DirectoryLock;
@@ -66,10 +68,13 @@ export class Desk {
       feed,
       onUndeliverable: (notice) => this.outbox.undeliverable(notice),
     });
+    const { account, key } = entered;
+    this.links = new Links({ account, key, store: this.store, incoming: this.incoming, feed });
   }
 
   /** There is no connection any more. */
   detach(): void {
+    this.links.detach();
     this.inbox.detach();
     this.outbox.detach();
   }

@@ -15,6 +15,8 @@ export interface IncomingMessage {
   waited: boolean;
   /** It may have been shown before: the peer died between showing and noting that. */
   again: boolean;
+  /** It came over a private link. */
+  private: boolean;
 }
 
 /** A message of one's own. */
@@ -30,6 +32,8 @@ export interface OutgoingMessage {
   state: 'pending' | 'accepted' | 'stored' | 'failed';
   /** Why it is pending or failed, in words; empty if there is nothing to say. */
   reason: string;
+  /** It goes over a private link only: pending until the other side has stored it. */
+  private: boolean;
 }
 
 export interface HistoryLine {
@@ -41,6 +45,32 @@ export interface HistoryLine {
   atMs: number;
   /** For `out`. */
   state: OutgoingMessage['state'] | null;
+  private: boolean;
+}
+
+/** How a private link goes. All but relayed are machine to machine. */
+export type LinkRoute = 'direct' | 'dialled back' | 'punched' | 'relayed';
+
+export interface LinkInfo {
+  name: string;
+  route: LinkRoute;
+  /** Its key was compared (verify). */
+  verified: boolean;
+  sinceMs: number;
+  /** Address and port of the other end; empty if relayed. */
+  where: string;
+  /** Of the last ping; null before there was one. */
+  roundTripMs: number | null;
+}
+
+/** The other may be reached directly, or may reach this account. */
+export interface Consent {
+  name: string;
+  /** By this account; else by the other one. */
+  given: boolean;
+  untilMs: number;
+  /** Until either logs out or quits. */
+  once: boolean;
 }
 
 export interface Person {
@@ -68,5 +98,12 @@ export type PeerEvent =
   | { type: 'reconnected' }
   /** The session is over and does not come back by itself. */
   | { type: 'ended'; code: ErrorCode; text: string; unsent: number }
+  /** Somebody asks for this account's address: allow or deny it. */
+  | { type: 'address_request'; from: string }
+  /** A consent was just given: a private link can come up. */
+  | { type: 'introduced'; name: string }
+  | { type: 'link'; name: string; state: 'up' | 'moved' | 'down'; route: LinkRoute }
+  /** Both sides see these digits: compare them by another way. */
+  | { type: 'verify'; name: string; digits: string }
   /** Something the user should read: warnings, offers. */
   | { type: 'notice'; text: string };

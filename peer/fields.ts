@@ -28,21 +28,22 @@ export class Fields {
     return value;
   }
 
-  #fail(text: string): never {
+  /** The command is wrong: `text` says how, and its usage follows. */
+  fail(text: string): never {
     throw new CommandError(`${text} Usage: ${this.#usage}`);
   }
 
   /** A text that must be there. */
   text(name: string, what: string): string {
     const value = this.optionalText(name);
-    if (value === undefined || value === '') return this.#fail(`${what} is missing.`);
+    if (value === undefined || value === '') return this.fail(`${what} is missing.`);
     return value;
   }
 
   optionalText(name: string): string | undefined {
     const value = this.#take(name);
     if (value === undefined) return undefined;
-    if (typeof value !== 'string') return this.#fail(`${name} must be a string.`);
+    if (typeof value !== 'string') return this.fail(`${name} must be a string.`);
     return value;
   }
 
@@ -50,11 +51,11 @@ export class Fields {
   count(name: string, least: number, otherwise?: number): number {
     const value = this.#take(name);
     if (value === undefined || value === '') {
-      return otherwise ?? this.#fail('A number is missing.');
+      return otherwise ?? this.fail('A number is missing.');
     }
     const n = typeof value === 'string' && /^[0-9]+$/.test(value) ? Number(value) : value;
     if (typeof n !== 'number' || !Number.isSafeInteger(n) || n < least || n > maxCount) {
-      return this.#fail(`${JSON.stringify(value)} is not a number from ${least} to ${maxCount}.`);
+      return this.fail(`${JSON.stringify(value)} is not a number from ${least} to ${maxCount}.`);
     }
     return n;
   }
@@ -65,7 +66,7 @@ export class Fields {
     if (value === undefined || value === '') return otherwise;
     if (value === true || value === 'on') return true;
     if (value === false || value === 'off') return false;
-    return this.#fail(`${JSON.stringify(value)} is neither on nor off.`);
+    return this.fail(`${JSON.stringify(value)} is neither on nor off.`);
   }
 
   /** Refuses what nothing asked for. */
@@ -74,7 +75,7 @@ export class Fields {
     if (left.done === true) return;
     const value = this.#values.get(left.value);
     // `rest` is what stands behind the arguments of a typed line.
-    this.#fail(left.value === 'rest' ? `${JSON.stringify(value)} is too much.` : `${left.value} is not known here.`);
+    this.fail(left.value === 'rest' ? `${JSON.stringify(value)} is too much.` : `${left.value} is not known here.`);
   }
 }
 
@@ -82,6 +83,12 @@ export class Fields {
 export function splitWord(text: string): { word: string; rest: string } {
   const word = /^\S*/u.exec(text)![0];
   return { word, rest: text.slice(word.length + 1) };
+}
+
+/** A name, and the text behind it as it is. */
+export function addressed(typed: string): { to: string; text: string } {
+  const { word, rest } = splitWord(typed.trimStart());
+  return { to: word, text: rest };
 }
 
 /** The words of a line. */
@@ -143,4 +150,14 @@ export function nearest(typed: string, names: readonly string[]): string | null 
 export function codeOf(error: unknown): string {
   if (error instanceof ParleyError) return error.code;
   return error instanceof CommandError ? 'usage' : 'internal';
+}
+
+/** The first of a list, at most so many. */
+export async function taken<T>(list: AsyncIterable<T>, limit: number): Promise<{ items: T[]; more: boolean }> {
+  const items: T[] = [];
+  for await (const item of list) {
+    if (items.length === limit) return { items, more: true };
+    items.push(item);
+  }
+  return { items, more: false };
 }

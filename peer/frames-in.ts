@@ -3,16 +3,18 @@ import type { parley } from '../shared/protocol.js';
 import { safeLine, safeText } from '../shared/text.ts';
 import type { PeerEvent } from './events.ts';
 import type { Inbox } from './inbox.ts';
+import type { Links } from './links/links.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface FrameTakers {
+  links: Links;
   inbox: Inbox;
   outbox: Outbox;
   /** Tells it after the messages that came before. */
   tell(event: PeerEvent): void;
 }
 
-export function takeFrame(frame: parley.Frame, { inbox, outbox, tell }: FrameTakers): void {
+export function takeFrame(frame: parley.Frame, { inbox, outbox, links, tell }: FrameTakers): void {
   switch (frame.body) {
     case 'deliver':
       inbox.deliver(frame.deliver as parley.Deliver);
@@ -45,6 +47,7 @@ export function takeFrame(frame: parley.Frame, { inbox, outbox, tell }: FrameTak
       tell({ type: 'waiting', count: (frame.waiting as parley.Waiting).count });
       break;
     default:
-    // A newer center may send what is not known here: it is skipped.
+      // A newer center may send what is not known here: it is skipped.
+      links.take(frame);
   }
 }

@@ -16,6 +16,8 @@ export interface Channel {
   exporter: Buffer;
   /** The certificate's public key, which must be the identity key; null where there is none to compare. */
   certificateKey: Buffer | null;
+  /** This end of the TCP connection; null where there is none. */
+  localEnd: { address: string; port: number } | null;
 }
 
 /** What the center said of itself. 0 in limits: no limit. */
@@ -27,6 +29,9 @@ export interface CenterHello {
   timeMs: number;
   limits: parley.Limits;
   registration: number;
+  /** Signs introductions; empty where the center makes none. */
+  tokenKey: Buffer;
+  tokenKeySignature: Buffer;
 }
 
 export function ownHello(nonce: Buffer): parley.Hello.$Properties {
@@ -66,6 +71,8 @@ export function readHello(hello: parley.Hello): CenterHello {
     timeMs: hello.timeMs,
     limits: { ...noLimits, ...hello.limits } as parley.Limits,
     registration: hello.registration,
+    tokenKey: Buffer.from(hello.tokenKey),
+    tokenKeySignature: Buffer.from(hello.tokenKeySignature),
   };
 }
 

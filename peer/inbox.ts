@@ -83,6 +83,7 @@ export class Inbox {
       text: safeText(deliver.body),
       sentAtMs: deliver.sentAtMs,
       receivedAtMs: deliver.receivedAtMs,
+      private: false,
     };
     const row = this.#incoming.add({ ...filed, outbox: deliver.outbox, number: deliver.number });
     if (row === null) return;
@@ -139,7 +140,7 @@ export class Inbox {
   }
 
   #message(row: IncomingRow, shownRow: number, more: { waited: boolean; again: boolean }): IncomingMessage {
-    const { account: fromAccount, name: from, text, sentAtMs, receivedAtMs } = row;
-    return { row: shownRow, from, fromAccount, text, sentAtMs, receivedAtMs, ...more };
+    const { account: fromAccount, name: from, text, sentAtMs, receivedAtMs, private: isPrivate } = row;
+    return { row: shownRow, from, fromAccount, text, sentAtMs, receivedAtMs, private: isPrivate, ...more };
   }
 }

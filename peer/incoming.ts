@@ -14,6 +14,8 @@ export interface IncomingRow {
   text: string;
   sentAtMs: number;
   receivedAtMs: number;
+  /** It came over a private link. */
+  private: boolean;
 }
 
 interface Mark {
@@ -36,7 +38,7 @@ export class Incoming {
   constructor(store: Store) {
     this.#store = store;
     this.#insert = store.prepare(
-      'INSERT INTO history (incoming, account, name, text, sent_at_ms, received_at_ms, shown) VALUES (1, ?, ?, ?, ?, ?, 0)',
+      'INSERT INTO history (incoming, account, name, text, sent_at_ms, received_at_ms, shown, private) VALUES (1, ?, ?, ?, ?, ?, 0, ?)',
     );
     this.#mark = store.prepare('SELECT number FROM marks WHERE account = ? AND outbox = ?');
     const saveMark = store.prepare(
@@ -63,7 +65,14 @@ export class Incoming {
     const mark = this.#markOf(account, outbox);
     if (number <= mark.number) return null;
     return this.#store.write('now', () => {
-      const { lastInsertRowid } = this.#insert.run(account, name, text, sentAtMs, receivedAtMs);
+      const { lastInsertRowid } = this.#insert.run(
+        account,
+        name,
+        text,
+        sentAtMs,
+        receivedAtMs,
+        Number(message.private),
+      );
       mark.number = number;
       if (mark.saved) this.#unsavedMarks.push(mark);
       mark.saved = false;
@@ -82,11 +91,11 @@ export class Incoming {
   unshown(limit: number): IncomingRow[] {
     const rows = this.#store
       .prepare(
-        `SELECT row, account, name, text, sent_at_ms AS sentAtMs, received_at_ms AS receivedAtMs
+        `SELECT row, account, name, text, sent_at_ms AS sentAtMs, received_at_ms AS receivedAtMs, private
           FROM history WHERE shown = 0 ORDER BY row DESC LIMIT ?`,
       )
-      .all(limit) as unknown as IncomingRow[];
-    return rows.reverse();
+      .all(limit) as unknown as (Omit<IncomingRow, 'private'> & { private: number })[];
+    return rows.reverse().map((row) => ({ ...row, private: row.private === 1 }));
   }
 
   /** Newest last. */
@@ -97,7 +106,7 @@ export class Incoming {
     const rows = this.#store
       .prepare(
         `SELECT h.row AS row, h.name AS name, h.incoming AS incoming, h.text AS text, h.sent_at_ms AS sentAtMs,
-          h.received_at_ms AS receivedAtMs, s.state AS state
+          h.received_at_ms AS receivedAtMs, h.private AS private, s.state AS state
           FROM history h LEFT JOIN sent s ON s.row = h.row WHERE ${where}h.row < ? ORDER BY h.row DESC LIMIT ?`,
       )
       .all(...parameters);
@@ -130,5 +139,6 @@ function readLine(row: Record<string, unknown>): HistoryLine {
     text: String(row.text),
     atMs: Number(isIncoming ? row.receivedAtMs : row.sentAtMs),
     state: isIncoming ? null : (row.state as HistoryLine['state']),
+    private: row.private === 1,
   };
 }

@@ -3,11 +3,14 @@ import { ParleyError } from '../shared/errors.ts';
 import type { PeerApi } from './api.ts';
 import type { Command, CommandContext, Question } from './command.ts';
 import { parseLine, runCommand, runsAlone } from './commands.ts';
+import { Conversation } from './conversation.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
-import { askSignIn, Conversation, exitCodes, type SignIn, type SignInOptions, signIn } from './front.ts';
-import { count, type Line, renderError, renderEvent, renderOutbox, renderOutgoing, renderReply } from './render.ts';
-import { progressAfterMs, Status } from './status.ts';
+import { askSignIn, exitCodes, type SignIn, type SignInOptions, signIn } from './front.ts';
+import { Overdue } from './overdue.ts';
+import { type Line, renderError, renderEvent, renderRestingCount, renderUnsent } from './render.ts';
+import { renderOutbox, renderReply } from './render-reply.ts';
+import { Status } from './status.ts';
 import { completions } from './suggestions.ts';
 import type { Asked, Terminal } from './terminal.ts';
 
@@ -50,6 +53,7 @@ class Session {
   readonly #peer: PeerApi;
   readonly #conversation: Conversation;
   readonly #status: Status;
+  readonly #overdue: Overdue;
   /** Aborted when the session is over or the user leaves: nothing is asked any more. */
   readonly #over = new AbortController();
   #end: 'left' | 'ended' | null = null;
@@ -61,6 +65,13 @@ class Session {
     this.#peer = options.makePeer();
     this.#conversation = new Conversation({ holds: options.holds, keepUnstored: false });
     this.#status = new Status(this.#terminal, this.#conversation);
+    this.#overdue = new Overdue({
+      conversation: this.#conversation,
+      status: this.#status,
+      print: (lines) => this.#print(lines),
+      showsStatus: () => this.#terminal.showsStatus,
+      over: this.#over.signal,
+    });
   }
 
   async run(given: SignInOptions): Promise<'left' | 'ended'> {
@@ -86,7 +97,10 @@ class Session {
     if (!(await this.#signIn(given))) return this.#finish('left');
     // Somebody may have logged on elsewhere in the same moment.
     if (this.#end !== null) return;
-    for (const message of this.#peer.outbox()) this.#conversation.sent(message);
+    const outbox = this.#peer.outbox();
+    this.#conversation.begin(outbox);
+    const resting = outbox.filter((message) => message.private).length;
+    if (resting > 0) this.#print([renderRestingCount(resting)]);
     for (const row of this.#peer.history({ limit: historyRowsForNames })) this.#conversation.meet(row.with);
     this.#status.show();
     await this.#converse();
@@ -99,18 +113,9 @@ class Session {
   }
 
   async #goOffline(): Promise<void> {
-    const unsent = this.#conversation.pendingCount;
-    if (this.#end === 'left' && unsent > 0) this.#print([this.#unsentLine(unsent)]);
+    if (this.#end === 'left') this.#print(renderUnsent(this.#conversation.pending, this.#options.keepsOutbox));
     const closed = this.#peer.close().catch(() => undefined);
     await Promise.race([closed, pause(maxLeaveMs)]);
-  }
-
-  #unsentLine(unsent: number): Line {
-    const messages = count(unsent, 'message is', 'messages are');
-    const then = this.#options.keepsOutbox
-      ? `${unsent === 1 ? 'it goes' : 'they go'} at your next login.`
-      : `${unsent === 1 ? 'it is' : 'they are'} lost, as --no-history keeps nothing.`;
-    return { text: `${messages} unsent: ${then}`, tone: 'warning' };
   }
 
   #print(lines: readonly Line[]): void {
@@ -121,6 +126,7 @@ class Session {
 
   #takeEvent(event: PeerEvent): void {
     const news = this.#conversation.take(event);
+    if (news && event.type === 'link') this.#overdue.rest(event.name);
     // Out of the status first: a message is never seen as pending and as accepted.
     this.#status.show();
     if (news) this.#print(renderEvent(event));
@@ -246,22 +252,12 @@ class Session {
       this.#conversation.note(reply);
       this.#status.show();
       this.#print(renderReply(reply, Date.now()));
-      if (reply.reply === 'message') this.#markPending(reply.message);
+      if (reply.reply === 'message' || reply.reply === 'private') this.#overdue.watch(reply.message);
       if (reply.reply === 'logout') this.#loggedOut();
     } catch (error) {
       if (this.#end === null) this.#print([renderError(error)]);
       else if (!(error instanceof CommandError || error instanceof ParleyError)) throw error;
     }
-  }
-
-  /** Where pending messages cannot be shown above the prompt, one that takes long is printed. */
-  #markPending(message: OutgoingMessage): void {
-    if (this.#terminal.showsStatus) return;
-    const timer = setTimeout(() => {
-      const waits = this.#conversation.pending.some(({ id }) => id === message.id);
-      if (waits && this.#end === null) this.#print([renderOutgoing(message)]);
-    }, progressAfterMs);
-    this.#over.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
   }
 
   #loggedOut(): void {
@@ -272,7 +268,7 @@ class Session {
   async #emptyOutbox(): Promise<OutgoingMessage[]> {
     const deadline = AbortSignal.timeout(outboxPatienceMs);
     const waiting = async () => {
-      while (this.#conversation.pendingCount > 0 && this.#end === null && !deadline.aborted) {
+      while (this.#conversation.awaitedCount > 0 && this.#end === null && !deadline.aborted) {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
           deadline.addEventListener('abort', () => resolve(), { once: true });

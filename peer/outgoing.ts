@@ -98,7 +98,7 @@ export class Outgoing {
       const id = Number(sent.lastInsertRowid);
       return {
         pending: { id, number, name, account, bytes: Buffer.byteLength(text), text, written },
-        message: { id, to: name, text, createdAtMs, state: 'pending', reason: '' },
+        message: { id, to: name, text, createdAtMs, state: 'pending', reason: '', private: false },
       };
     });
   }
@@ -109,7 +109,7 @@ export class Outgoing {
       .prepare(
         `SELECT s.id AS id, s.number AS number, h.name AS name, s.account AS account,
           length(CAST(h.text AS BLOB)) AS bytes, s.written AS written
-          FROM sent s JOIN history h ON h.row = s.row WHERE s.state = 'pending' ORDER BY s.id`,
+          FROM sent s JOIN history h ON h.row = s.row WHERE s.state = 'pending' AND s.private = 0 ORDER BY s.id`,
       )
       .all() as unknown as (Omit<Pending, 'written' | 'text'> & { written: number })[];
     return rows.map((row) => ({ ...row, text: null, written: row.written === 1 }));
@@ -117,7 +117,9 @@ export class Outgoing {
 
   /** The same, as it is shown. */
   outbox(): OutgoingMessage[] {
-    const rows = this.#store.prepare(`${selectMessage} WHERE s.state = 'pending' ORDER BY s.id`).all();
+    const rows = this.#store
+      .prepare(`${selectMessage} WHERE s.state = 'pending' AND s.private = 0 ORDER BY s.id`)
+      .all();
     return rows.map(readMessage);
   }
 
@@ -215,5 +217,6 @@ function readMessage(row: Record<string, unknown>): OutgoingMessage {
     createdAtMs: Number(row.createdAtMs),
     state: row.state as OutgoingMessage['state'],
     reason: String(row.reason),
+    private: false,
   };
 }

@@ -5,8 +5,9 @@ import { ParleyError } from '../shared/errors.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine } from '../shared/text.ts';
-import type { PeerApi, PeerOptions, SendOptions } from './api.ts';
-import type { HistoryLine, IncomingMessage, OutgoingMessage, PeerEvent, Person } from './events.ts';
+import { reachableAddresses } from './addresses.ts';
+import type { PeerApi, PeerOptions, PrivateOptions, SendOptions } from './api.ts';
+import type { Consent, HistoryLine, IncomingMessage, LinkInfo, OutgoingMessage, PeerEvent, Person } from './events.ts';
 import { Feed } from './feed.ts';
 import { pickMessage } from './feed-reader.ts';
 import { type CenterAddress, enter, type Way } from './login.ts';
@@ -114,7 +115,10 @@ export class Peer implements PeerApi {
 
   async block(name: string): Promise<void> {
     checkName(name);
-    await this.#session.request({ block: { name, on: true } });
+    const session = this.#session;
+    // Here at once, whatever the center says and whether it is there.
+    session.desk.links.end(name, 'blocked');
+    await session.request({ block: { name, on: true } });
   }
 
   async unblock(name: string): Promise<void> {
@@ -122,12 +126,84 @@ export class Peer implements PeerApi {
     await this.#session.request({ block: { name, on: false } });
   }
 
+  // --- private links --------------------------------------------------------------------------------
+
+  async getAddress(name: string): Promise<void> {
+    checkName(name);
+    await this.#session.request({ getAddress: { name } });
+  }
+
+  async allow(name: string, options: { forMs?: number; once?: boolean } = {}): Promise<void> {
+    checkName(name);
+    const { forMs = 0, once = false } = options;
+    await this.#session.request({ allow: { name, forMs, once } });
+  }
+
+  async deny(name: string): Promise<void> {
+    checkName(name);
+    await this.#session.request({ deny: { name } });
+  }
+
+  async revoke(name: string): Promise<void> {
+    checkName(name);
+    const session = this.#session;
+    // Here at once, whatever the center says and whether it is there.
+    session.desk.links.end(name, 'revoked');
+    await session.request({ revoke: { name } });
+  }
+
+  async *consents(): AsyncIterableIterator<Consent> {
+    let after = '';
+    do {
+      const { consentPage } = await this.#session.request({ consents: { after } });
+      for (const { name, given, untilMs, once } of consentPage?.consents ?? []) {
+        yield { name: safeLine(name ?? ''), given: given ?? false, untilMs: untilMs ?? 0, once: once ?? false };
+      }
+      after = consentPage?.next ?? '';
+    } while (after !== '');
+  }
+
+  async private(to: string, text: string, options: PrivateOptions = {}): Promise<OutgoingMessage> {
+    const session = this.#session;
+    checkName(to);
+    this.#checkText(session, text);
+    return session.desk.links.send(to, text, options.until ?? 'stored', options.signal);
+  }
+
+  links(): LinkInfo[] {
+    return this.#session.desk.links.links();
+  }
+
+  why(name: string): string[] {
+    return this.#session.desk.links.why(name);
+  }
+
+  verify(name: string): void {
+    this.#session.desk.links.verify(name);
+  }
+
+  confirmVerified(name: string): void {
+    this.#session.desk.links.confirm(name);
+  }
+
+  trust(name: string): void {
+    this.#session.desk.links.trust(name);
+  }
+
+  untrust(name: string): void {
+    this.#session.desk.links.untrust(name);
+  }
+
+  // --- outbox and history -----------------------------------------------------------------------------
+
   outbox(): OutgoingMessage[] {
-    return this.#session.desk.outgoing.outbox();
+    const { outgoing, links } = this.#session.desk;
+    return [...outgoing.outbox(), ...links.outbox()].sort((a, b) => a.id - b.id);
   }
 
   async cancel(id: number): Promise<OutgoingMessage> {
-    return this.#session.desk.outbox.cancel(id);
+    const { outbox, links } = this.#session.desk;
+    return links.cancel(id) ?? outbox.cancel(id);
   }
 
   history(query: { with?: string; limit?: number; before?: number } = {}): HistoryLine[] {
@@ -197,7 +273,13 @@ export class Peer implements PeerApi {
 
   async #beginSession(way: Way, signal: AbortSignal): Promise<Session> {
     const { listen: own, history = true, hold = false } = this.#options;
-    if (own) this.#listener = await listen(own.host, own.port);
+    if (own) {
+      this.#listener = await listen(own.host, own.port, (socket) => {
+        // Before somebody is logged in there is nobody to be reached.
+        if (this.#state.kind === 'session') this.#state.session.desk.links.accept(socket);
+        else socket.destroy();
+      });
+    }
     const onPinned = (fingerprint: string) => this.#feed.emit({ type: 'pinned', fingerprint });
     const entered = await enter(this.#address, way, onPinned, signal);
     const options = {
@@ -206,6 +288,7 @@ export class Peer implements PeerApi {
       isHistoryKept: history,
       hold,
       listenPort: this.port,
+      localAddresses: () => (this.#listener ? reachableAddresses(this.#listener.address) : []),
       onEnd: () => this.#ended(),
     };
     return Session.begin(entered, options, signal);

@@ -3,18 +3,10 @@ import { type ErrorCode, ParleyError } from '../shared/errors.ts';
 import type { PeerApi } from './api.ts';
 import type { Command, CommandContext } from './command.ts';
 import { parseLine, runCommand } from './commands.ts';
+import { Conversation } from './conversation.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
-import {
-  askSignIn,
-  Conversation,
-  exitCodes,
-  isRefusal,
-  type SignIn,
-  type SignInOptions,
-  signIn,
-  type WaitFor,
-} from './front.ts';
+import { askSignIn, exitCodes, isRefusal, type SignIn, type SignInOptions, signIn, type WaitFor } from './front.ts';
 import { JsonWriter, parseInput, parseSignIn, requestId } from './json.ts';
 import { LineSource } from './line-source.ts';
 import { count } from './render.ts';
@@ -36,6 +28,8 @@ export interface PipeOptions {
 }
 
 export const defaultGiveUpMs = 30_000;
+/** Waiting longer than this is said. */
+const progressAfterMs = 1_000;
 /** Saying goodbye to a center that does not answer takes no longer. */
 const maxLeaveMs = 5_000;
 
@@ -91,7 +85,9 @@ class PipeRun {
   }
 
   #take(event: PeerEvent): void {
-    if (this.#conversation.take(event)) this.#writer.event(event);
+    const news = this.#conversation.take(event);
+    // A program may want to know of every link; for people most of that is nothing new.
+    if (news || (this.#options.json && event.type === 'link')) this.#writer.event(event);
     if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
     this.#wake();
   }
@@ -107,7 +103,7 @@ class PipeRun {
         return exitCodes.signIn;
       }
       await signIn(this.#peer, how);
-      if (this.#halt === null) for (const message of this.#peer.outbox()) this.#conversation.sent(message);
+      if (this.#halt === null) this.#conversation.begin(this.#peer.outbox());
       return null;
     } catch (error) {
       if (this.#halt?.why === 'stopped') return exitCodes.done;
@@ -166,7 +162,7 @@ class PipeRun {
     const context: CommandContext = {
       peer: this.#peer,
       ask: () => this.#ask(),
-      emptyOutbox: () => this.#drain('accepted'),
+      emptyOutbox: () => this.#emptyOutbox(),
       showOutbox: (messages) => this.#writer.outbox(messages),
     };
     const reply = await runCommand(context, command);
@@ -174,20 +170,47 @@ class PipeRun {
     this.#writer.reply(reply, request);
   }
 
+  async #emptyOutbox(): Promise<OutgoingMessage[]> {
+    await this.#drain('accepted');
+    return this.#withReasons(this.#conversation.pending);
+  }
+
+  /** Why each is still in the outbox, as of now. */
+  #withReasons(messages: readonly OutgoingMessage[]): OutgoingMessage[] {
+    if (messages.length === 0 || this.#halt !== null) return [...messages];
+    const now = new Map(this.#peer.outbox().map((message) => [message.id, message]));
+    return messages.map((message) => now.get(message.id) ?? message);
+  }
+
   /** Waits while anything progresses; resolves with what stayed. */
   async #drain(wait: WaitFor): Promise<OutgoingMessage[]> {
     const giveUpMs = this.#options.giveUpMs ?? defaultGiveUpMs;
     let progress = this.#conversation.progress;
     let since = performance.now();
+    let tellAtMs = since + progressAfterMs;
     while (!this.#conversation.settled(wait) && this.#halt === null) {
-      const leftMs = giveUpMs - (performance.now() - since);
+      const nowMs = performance.now();
+      const leftMs = giveUpMs - (nowMs - since);
       if (leftMs <= 0) break;
-      await this.#change(leftMs);
+      if (nowMs >= tellAtMs) {
+        tellAtMs = Number.POSITIVE_INFINITY;
+        this.#tellWaiting();
+      }
+      await this.#change(Math.min(leftMs, Math.max(1, tellAtMs - nowMs)));
       if (this.#conversation.progress === progress) continue;
       progress = this.#conversation.progress;
       since = performance.now();
     }
-    return [...this.#conversation.pending, ...(wait === 'stored' ? this.#conversation.unstored : [])];
+    const unstored = wait === 'stored' ? this.#conversation.unstored : [];
+    return [...this.#withReasons(this.#conversation.awaited), ...unstored];
+  }
+
+  /** A link takes its time, or needs somebody at the other end. */
+  #tellWaiting(): void {
+    const names = new Set(this.#conversation.awaited.filter((message) => message.private).map(({ to }) => to));
+    if (names.size === 0) return;
+    const links = names.size === 1 ? 'a private link' : 'private links';
+    this.#writer.event({ type: 'notice', text: `Waiting for ${links} with ${[...names].join(', ')}…` });
   }
 
   #change(timeoutMs: number): Promise<void> {
@@ -222,11 +245,13 @@ class PipeRun {
   }
 
   #whyLeft(left: readonly OutgoingMessage[]): string {
-    const what = this.#options.wait === 'stored' ? 'not stored' : 'not accepted';
+    const ofCenter = left.some((message) => !message.private);
+    const what = this.#options.wait === 'stored' || !ofCenter ? 'not stored' : 'not accepted';
     const messages = `${count(left.length, 'message is', 'messages are')} ${what}`;
-    if (this.#halt !== null) return `${messages}. What waits in the outbox goes at the next login:`;
+    const then = `What waits in the outbox goes ${ofCenter ? 'at the next login' : 'when there is a link'}:`;
+    if (this.#halt !== null) return `${messages}. ${then}`;
     const seconds = Math.ceil((this.#options.giveUpMs ?? defaultGiveUpMs) / 1000);
-    return `${messages} after ${seconds} s without progress. What waits in the outbox goes at the next login:`;
+    return `${messages} after ${seconds} s without progress. ${then}`;
   }
 
   async #sayGoodbye(end: 'input' | 'logout' | 'quit'): Promise<void> {

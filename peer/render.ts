@@ -1,8 +1,7 @@
-// Events and replies as lines to read: pure, and the only place where their words are.
+// Events as lines to read: pure, and the only place where their words are. Answers to commands: render-reply.ts.
 import { ParleyError } from '../shared/errors.ts';
 import { indentFurtherLines, safeLine, safeText } from '../shared/text.ts';
-import type { Reply } from './command.ts';
-import type { HistoryLine, IncomingMessage, OutgoingMessage, PeerEvent, Person } from './events.ts';
+import type { IncomingMessage, OutgoingMessage, PeerEvent } from './events.ts';
 
 /** How a line is meant: terminals color by it, pipes send `warning` and `error` to stderr. */
 export type Tone = 'message' | 'own' | 'presence' | 'status' | 'faint' | 'warning' | 'error';
@@ -14,6 +13,9 @@ export interface Line {
   /** Lines with the same key tell of the same thing: where one directly follows the other, it may replace it. */
   key?: string;
 }
+
+/** A private message that came so long after it was written had waited; clocks may differ by less. */
+const lateAfterMs = 5 * 60_000;
 
 /** `3 messages`, `1 message`. */
 export function count(n: number, one: string, many = `${one}s`): string {
@@ -38,11 +40,11 @@ export function age(ms: number): string {
 }
 
 /** Remote or pasted text within a line. */
-function body(text: string): string {
+export function body(text: string): string {
   return indentFurtherLines(safeText(text));
 }
 
-function line(text: string, tone: Tone, key?: string): Line {
+export function line(text: string, tone: Tone, key?: string): Line {
   return key === undefined ? { text, tone } : { text, tone, key };
 }
 
@@ -56,24 +58,56 @@ export function renderError(error: unknown): Line {
   return line(errorText(error), 'error');
 }
 
+/** When a message that waited was there; null for one that did not. */
+function waitedSinceMs(message: IncomingMessage): number | null {
+  if (message.waited) return message.receivedAtMs;
+  // It waited with its sender, whose clock is all there is to tell.
+  const isLate = message.private && message.receivedAtMs - message.sentAtMs > lateAfterMs;
+  return isLate ? message.sentAtMs : null;
+}
+
 function renderIncoming(message: IncomingMessage): Line {
   const again = message.again ? '(again) ' : '';
-  const waited = message.waited ? `(${localTime(message.receivedAtMs)}) ` : '';
-  return line(`${again}${waited}<${safeLine(message.from)}>: ${body(message.text)}`, 'message');
+  const waited = waitedSinceMs(message);
+  const time = waited === null ? '' : `(${localTime(waited)}) `;
+  const from = `${privateMark(message)}<${safeLine(message.from)}>`;
+  return line(`${again}${time}${from}: ${body(message.text)}`, 'message');
+}
+
+/** Stands right before the name, so that what scripts look for is in one piece. */
+export function privateMark(message: { private: boolean }): string {
+  return message.private ? '(private) ' : '';
+}
+
+/** `(pending) `, `(stored) `, …; nothing for what is as it should be: accepted, and a private message stored. */
+export function stateMark({ state, private: isPrivate }: Pick<OutgoingMessage, 'state' | 'private'>): string {
+  return state === (isPrivate ? 'stored' : 'accepted') ? '' : `(${state}) `;
+}
+
+/** `to google: Hello`, marked if it is private. */
+export function outgoingText(message: OutgoingMessage): string {
+  return `${privateMark(message)}to ${safeLine(message.to)}: ${body(message.text)}`;
 }
 
 /** A message of one's own: marked `(pending)` until the center has accepted it. */
 export function renderOutgoing(message: OutgoingMessage): Line {
-  const mark = message.state === 'accepted' ? '' : `(${message.state}) `;
   const tone = message.state === 'pending' ? 'faint' : 'own';
-  return line(`${mark}to ${safeLine(message.to)}: ${body(message.text)}`, tone, `message ${message.id}`);
+  return line(`${stateMark(message)}${outgoingText(message)}`, tone, `message ${message.id}`);
+}
+
+/** What a private message waits for that goes only when there is a link. */
+export function renderResting({ to }: OutgoingMessage): Line {
+  const name = safeLine(to);
+  const text = `Private messages to ${name} wait here until you two are linked. why ${name} tells what is missing; if it is consent, getaddress ${name} asks for it.`;
+  return line(text, 'status');
 }
 
 /** That a message is not delivered, why, and its text, so that it is not lost. */
 export function renderFailed(message: OutgoingMessage, why: string): Line {
   const reason = sentence(safeLine(why)) || 'It was refused.';
+  const what = message.private ? 'private message' : 'message';
   return line(
-    `Your message to ${safeLine(message.to)} was not delivered. ${reason}\n    ${body(message.text)}`,
+    `Your ${what} to ${safeLine(message.to)} was not delivered. ${reason}\n    ${body(message.text)}`,
     'error',
   );
 }
@@ -90,7 +124,7 @@ function unsentLine(unsent: number): Line {
   return line(`${count(unsent, 'message')} ${stay} when you log in here again.`, 'warning');
 }
 
-/** The lines of an event; `pending` never prints, it is for whoever can take it back. */
+/** The lines of an event; that a link is down matters only where something waits for it. */
 export function renderEvent(event: PeerEvent): Line[] {
   switch (event.type) {
     case 'pinned':
@@ -125,9 +159,46 @@ export function renderEvent(event: PeerEvent): Line[] {
       return [line('Connected again.', 'status')];
     case 'ended':
       return renderEnded(event);
+    case 'address_request': {
+      const from = safeLine(event.from);
+      return [line(`Request: ${from} wants your address. [allow ${from}] to accept.`, 'warning')];
+    }
+    case 'introduced':
+      return [line(`You can now privately message ${safeLine(event.name)}`, 'status')];
+    case 'link': {
+      if (event.state !== 'down') return [];
+      return [line(`The link with ${safeLine(event.name)} is down; private messages wait.`, 'warning')];
+    }
+    case 'verify': {
+      const name = safeLine(event.name);
+      const digits = safeLine(`${event.digits.slice(0, 3)} ${event.digits.slice(3)}`);
+      return [line(`Compare with ${name}, by voice: ${digits}. If both see the same: verify ${name} yes`, 'warning')];
+    }
     case 'notice':
       return [line(body(event.text), 'warning')];
   }
+}
+
+/** At the login: private messages of an earlier session. */
+export function renderRestingCount(resting: number): Line {
+  const messages = count(resting, 'private message waits', 'private messages wait');
+  return line(`${messages} for a link: outbox lists ${resting === 1 ? 'it' : 'them'}.`, 'status');
+}
+
+/** At the end: what stays in the outbox, and what becomes of it. */
+export function renderUnsent(pending: readonly OutgoingMessage[], keepsOutbox: boolean): Line[] {
+  const ofCenter = pending.filter((message) => !message.private).length;
+  const kinds = [
+    { unsent: ofCenter, what: 'message', when: 'at your next login' },
+    { unsent: pending.length - ofCenter, what: 'private message', when: 'when you are linked' },
+  ];
+  return kinds
+    .filter(({ unsent }) => unsent > 0)
+    .map(({ unsent, what, when }) => {
+      const it = unsent === 1 ? ['it goes', 'it is'] : ['they go', 'they are'];
+      const then = keepsOutbox ? `${it[0]} ${when}.` : `${it[1]} lost, as --no-history keeps nothing.`;
+      return line(`${count(unsent, `${what} is`, `${what}s are`)} unsent: ${then}`, 'warning');
+    });
 }
 
 function renderEnded(event: Extract<PeerEvent, { type: 'ended' }>): Line[] {
@@ -143,94 +214,5 @@ function renderEnded(event: Extract<PeerEvent, { type: 'ended' }>): Line[] {
         line(body(sentence(event.text) || 'The session ended.'), 'warning'),
         ...(event.unsent > 0 ? [unsentLine(event.unsent)] : []),
       ];
-  }
-}
-
-function renderPeople(people: readonly Person[], more: boolean, head: string, mark: boolean): Line[] {
-  const lines = people.map((person) =>
-    line(`  ${safeLine(person.name)}${mark && person.online ? ' (online)' : ''}`, 'status'),
-  );
-  if (more) lines.push(line('  … and more: narrow it down with users PATTERN.', 'faint'));
-  return [line(head, 'status'), ...lines];
-}
-
-function renderHistory(row: HistoryLine): Line {
-  const mark = row.direction === 'out' && row.state !== null && row.state !== 'accepted' ? `(${row.state}) ` : '';
-  const who = row.direction === 'in' ? `<${safeLine(row.with)}>` : `to ${safeLine(row.with)}`;
-  return line(`${mark}(${localTime(row.atMs)}) ${who}: ${body(row.text)}`, row.direction === 'in' ? 'message' : 'own');
-}
-
-/** The outbox: number, age and reason of each message that is not accepted. */
-export function renderOutbox(messages: readonly OutgoingMessage[], nowMs: number): Line[] {
-  return messages.map((message) => {
-    const reason = message.reason === '' ? '' : `, ${safeLine(message.reason)}`;
-    const what = `to ${safeLine(message.to)}: ${body(message.text)}`;
-    return line(`  ${message.id}  (${age(nowMs - message.createdAtMs)}${reason}) ${what}`, 'status');
-  });
-}
-
-/** The answer to a command, as lines. A queued message has none: it is shown when it is accepted. */
-export function renderReply(reply: Reply, nowMs: number): Line[] {
-  switch (reply.reply) {
-    case 'message':
-      return [];
-    case 'broadcast': {
-      const sent =
-        reply.handed === 0 && reply.leftOut === 0
-          ? line('Nobody else is online.', 'status')
-          : line(`(all) to ${count(reply.handed, 'recipient')}: ${body(reply.text)}`, 'own');
-      const left = line('Your message could not be delivered to some recipients.', 'warning');
-      return reply.leftOut > 0 ? [sent, left] : [sent];
-    }
-    case 'online': {
-      if (reply.people.length === 0) return [line('Nobody else is online.', 'status')];
-      const one = reply.people.length === 1 ? 'account is' : 'accounts are';
-      return renderPeople(reply.people, reply.more, `${reply.people.length} ${one} online:`, false);
-    }
-    case 'users': {
-      if (reply.people.length === 0) return [line('No account fits this pattern.', 'status')];
-      return renderPeople(reply.people, reply.more, `${count(reply.people.length, 'account')}:`, true);
-    }
-    case 'blocked': {
-      if (reply.people.length === 0) return [line('You have blocked nobody.', 'status')];
-      return renderPeople(
-        reply.people,
-        reply.more,
-        `You have blocked ${count(reply.people.length, 'account')}:`,
-        false,
-      );
-    }
-    case 'block':
-      return [line(`You have blocked ${safeLine(reply.name)}.`, 'status')];
-    case 'unblock':
-      return [line(`You no longer block ${safeLine(reply.name)}.`, 'status')];
-    case 'inbox':
-      if (reply.coming === 0) return [line('No messages are waiting.', 'status')];
-      return [line(`${count(reply.coming, 'message is', 'messages are')} coming.`, 'status')];
-    case 'hold': {
-      if (!reply.on) return [line('Messages are delivered as they come.', 'status')];
-      const waiting = count(reply.waiting, 'message waits', 'messages wait');
-      return [line(`Messages are held at the center: ${waiting}. inbox fetches them.`, 'status')];
-    }
-    case 'outbox':
-      if (reply.messages.length === 0) return [line('The outbox is empty: everything is accepted.', 'status')];
-      return [
-        line(`${count(reply.messages.length, 'message is', 'messages are')} not accepted yet:`, 'status'),
-        ...renderOutbox(reply.messages, nowMs),
-      ];
-    case 'cancel':
-      return [line(`Withdrawn: to ${safeLine(reply.message.to)}: ${body(reply.message.text)}`, 'status')];
-    case 'history':
-      if (reply.lines.length === 0) return [line('There is no history.', 'status')];
-      return reply.lines.map(renderHistory);
-    case 'passwd':
-      return [line('The password is changed. Sessions elsewhere are ended.', 'status')];
-    case 'delete-account':
-      return reply.deleted ? [] : [line('The account stays.', 'status')];
-    case 'logout':
-    case 'quit':
-      return [];
-    case 'help':
-      return reply.lines.map((text) => line(text, 'status'));
   }
 }

@@ -3,6 +3,7 @@
 import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine, safeText } from '../shared/text.ts';
+import { type CanLive, watchAddresses } from './addresses.ts';
 import { type AttachOutcome, attach } from './attach.ts';
 import { Backoff, watchForWakeUp } from './backoff.ts';
 import type { Connection, FrameHandler } from './connection.ts';
@@ -23,6 +24,8 @@ export interface SessionOptions {
   hold: boolean;
   /** The peer's own port, 0 without one. */
   listenPort: number;
+  /** Where that port may be reached from nearby. */
+  localAddresses(): string[];
   /** Called once, when everything is closed. */
   onEnd(): void;
 }
@@ -79,7 +82,10 @@ export class Session {
     this.#options = options;
     this.#hold = options.hold;
     this.#state = { kind: 'attaching', connection: entered.connection };
-    this.#stopWatching = watchForWakeUp(() => this.#woke());
+    const stops = [watchForWakeUp(() => this.#woke()), watchAddresses((canLive) => this.#moved(canLive))];
+    this.#stopWatching = () => {
+      for (const stop of stops) stop();
+    };
   }
 
   get isOnline(): boolean {
@@ -166,16 +172,18 @@ export class Session {
   }
 
   #attach(connection: Connection, isFirst: boolean, signal: AbortSignal): Promise<AttachOutcome> {
-    const options = { hold: this.#hold, listenPort: this.#options.listenPort, signal };
+    const { listenPort, localAddresses } = this.#options;
+    const options = { hold: this.#hold, listenPort, localAddresses: localAddresses(), signal };
     return attach(connection, this.desk, options, (waiting) => this.#attached(connection, waiting, isFirst));
   }
 
   #attached(connection: Connection, waiting: number, isFirst: boolean): void {
-    const { inbox, outbox } = this.desk;
+    const { inbox, outbox, links } = this.desk;
     this.#state = { kind: 'online', connection };
     this.limits = connection.hello.limits;
     this.#backoff.connected();
     inbox.attach(connection);
+    links.attach(connection);
     this.#emit(isFirst ? { type: 'welcome', name: this.name, account: this.account } : { type: 'reconnected' });
     if (waiting > 0 && (isFirst || this.#hold)) this.#emit({ type: 'waiting', count: waiting });
     if (isFirst) inbox.showAgain();
@@ -184,9 +192,9 @@ export class Session {
   }
 
   #handlerFor(connection: Connection): FrameHandler {
-    const { inbox, outbox, store } = this.desk;
+    const { inbox, outbox, links, store } = this.desk;
     // After the messages that came before it, which wait for their commit.
-    const takers = { inbox, outbox, tell: (event: PeerEvent) => store.afterCommit(() => this.#emit(event)) };
+    const takers = { inbox, outbox, links, tell: (event: PeerEvent) => store.afterCommit(() => this.#emit(event)) };
     return {
       onFrame: (frame) => takeFrame(frame, takers),
       onClose: (reason) => {
@@ -232,6 +240,16 @@ export class Session {
     if (this.#state.kind === 'online') this.#state.connection.probe();
   }
 
+  /** This machine has other addresses now: what goes from one that is gone would only be silent. */
+  #moved(canLive: CanLive): void {
+    const state = this.#state;
+    if (state.kind === 'reconnecting') state.reconnection.wake();
+    if (state.kind === 'online' && !canLive(state.connection.localEnd?.address ?? '')) {
+      state.connection.close(new ParleyError('disconnected', 'The address of this machine has changed.'));
+    }
+    this.desk.links.moved(canLive);
+  }
+
   #keepToken(token: string): void {
     this.#token = token;
     this.desk.saveToken(token);
@@ -257,6 +275,8 @@ export class Session {
   }
 
   #close(reason: ParleyError, ended: PeerEvent | null): void {
+    this.desk.store.commit();
+    this.desk.links.close(reason);
     this.desk.detach();
     // What this commits is told before the end is.
     this.desk.close();

@@ -1,5 +1,5 @@
 // What stands above the prompt: messages that are not accepted yet, and what takes longer than a moment.
-import type { Conversation } from './front.ts';
+import type { Conversation } from './conversation.ts';
 import { count, renderOutgoing } from './render.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -20,11 +20,11 @@ export class Status {
   }
 
   show(): void {
-    const lines = this.#conversation.firstPending(maxPendingShown).map((message) => {
+    const lines = this.#conversation.firstAwaited(maxPendingShown).map((message) => {
       const { text } = renderOutgoing({ ...message, state: 'pending' });
       return text.replaceAll(/\n */g, ' ↵ ');
     });
-    const more = this.#conversation.pendingCount - lines.length;
+    const more = this.#conversation.awaitedCount - lines.length;
     if (more > 0) lines.push(`(pending) and ${count(more, 'more message')}`);
     if (typeof this.#activity !== 'string') lines.push(this.#activity.waitingFor);
     this.#terminal.setStatus(lines);

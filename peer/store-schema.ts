@@ -55,6 +55,29 @@ const migrations: readonly ((db: DatabaseSync) => void)[] = [
     `);
     db.prepare('INSERT INTO outbox VALUES (1, ?, 0)').run(randomBytes(outboxIdBytes));
   },
+  (db) => {
+    db.exec(`
+      -- 1: over a private link, never through the center.
+      ALTER TABLE history ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE sent ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+      CREATE INDEX sent_private ON sent (account, number) WHERE private = 1 AND state = 'pending';
+
+      -- The outbox of private messages to each account.
+      CREATE TABLE private_outboxes (
+        account INTEGER PRIMARY KEY,
+        id BLOB NOT NULL,
+        highest INTEGER NOT NULL
+      ) STRICT;
+
+      -- Keys with which an account may link: fingerprints.
+      CREATE TABLE known_keys (
+        account INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        verified INTEGER NOT NULL,
+        PRIMARY KEY (account, key)
+      ) WITHOUT ROWID, STRICT;
+    `);
+  },
 ];
 
 export const schemaVersion = migrations.length;

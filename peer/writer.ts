@@ -1,7 +1,8 @@
 // Where a peer in a pipe writes what happens: as lines to read, or (json.ts) as objects.
 import type { Reply } from './command.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
-import { errorText, type Line, renderEvent, renderOutbox, renderReply } from './render.ts';
+import { errorText, type Line, renderEvent } from './render.ts';
+import { renderOutbox, renderReply } from './render-reply.ts';
 
 /** Which line of the input an answer belongs to. */
 export interface Request {

@@ -43,6 +43,10 @@ export const errorCodes = {
   undeliverable: 'the account was removed before it was delivered',
   expired: 'it waited longer than the operator allows',
   bad_pattern: 'the pattern cannot be understood',
+  // private links
+  no_consent: 'neither of the two lets the other reach it directly',
+  quota: 'the allowance for relayed links is used up',
+  revoked: 'the consent has ended',
   rate_limited: 'too many requests',
   // the peer's own, never on the wire
   disconnected: 'there is no connection to the center, or it broke before the answer',

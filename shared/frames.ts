@@ -139,3 +139,21 @@ export function decodeFrame(bytes: Buffer, start = 0, end = bytes.length): parle
     throw new ParleyError('bad_frame', 'The bytes received are not a frame of this protocol.');
   }
 }
+
+/** A whole frame of a link, with its length in front. */
+export function encodeLinkFrame(frame: parley.LinkFrame.$Properties): Buffer {
+  const body = parley.LinkFrame.encode(frame).finish();
+  const bytes = Buffer.allocUnsafe(lengthBytes + body.length);
+  bytes.writeUInt32BE(body.length, 0);
+  bytes.set(body, lengthBytes);
+  return bytes;
+}
+
+/** Decodes a frame of a link; throws bad_frame. */
+export function decodeLinkFrame(bytes: Buffer, start = 0, end = bytes.length): parley.LinkFrame {
+  try {
+    return parley.LinkFrame.decode(new NumberReader(bytes.subarray(start, end)));
+  } catch {
+    throw new ParleyError('bad_frame', 'The bytes received are not a frame of a link.');
+  }
+}

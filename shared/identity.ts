@@ -86,3 +86,8 @@ export function verifyProof(keyDer: Uint8Array, bytes: Uint8Array, signature: Ui
     return false;
   }
 }
+
+/** What the identity key signs to vouch for a token key. */
+export function tokenKeyProof(centerId: Uint8Array, tokenKeyDer: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from('parley token key 1\0'), centerId, tokenKeyDer]);
+}

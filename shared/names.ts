@@ -9,7 +9,7 @@ export const maxPasswordBytes = 72;
 /** The commands of a peer: never names of accounts, so that a line means one thing. */
 export const commandNames = [
   'message', 'broadcast', 'online', 'users', 'block', 'unblock', 'blocked',
-  'getaddress', 'allow', 'deny', 'revoke', 'private', 'links', 'why', 'verify', 'trust', 'untrust',
+  'getaddress', 'allow', 'deny', 'revoke', 'consents', 'private', 'links', 'why', 'verify', 'trust', 'untrust',
   'inbox', 'hold', 'outbox', 'cancel', 'history', 'search', 'chat', 'compose',
   'register', 'passwd', 'delete-account', 'logout', 'quit', 'help',
 ] as const; // biome-ignore format: a table

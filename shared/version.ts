@@ -5,6 +5,8 @@ export const newestVersion = 1;
 export const oldestVersion = 1;
 /** RFC 7301. */
 export const alpnProtocol = 'parley/1';
+/** Of links between peers. */
+export const linkAlpnProtocol = 'parley-link/1';
 
 // Sources lie one folder below package.json, what is built of them two.
 const require = createRequire(import.meta.url);

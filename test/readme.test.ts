@@ -14,7 +14,7 @@ import { Peer } from '../peer/index.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const pages = ['README.md', 'CHANGELOG.md'].concat(
-  ['architecture', 'json', 'operations', 'protocol', 'security'].map((name) => `docs/${name}.md`),
+  ['architecture', 'json', 'links', 'operations', 'protocol', 'security'].map((name) => `docs/${name}.md`),
 );
 
 function read(page: string): string {

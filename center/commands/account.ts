@@ -2,6 +2,7 @@
 import { ParleyError } from '../../shared/errors.ts';
 import { fingerprint, peerProof, verifyProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
+import { admissibleLocal } from '../links/introductions.ts';
 import {
   changePassword,
   checkOwnPassword,
@@ -100,6 +101,7 @@ async function prepare(session: Session, { account, generation, jti }: LoggedIn,
     key,
     jti,
     outbox: null,
+    links: null,
     window: { messages: limits.windowMessages, bytes: limits.windowBytes },
     deleting: false,
   };
@@ -119,6 +121,7 @@ function displaceOlder(session: Session, member: Login, toOlder: string): void {
   // Two logins at once: the store has put them in an order, and the later one stays.
   if (older.state.login.generation > member.generation) throw new ParleyError('displaced', displacedText);
   older.end(new ParleyError('displaced', toOlder), 'later');
+  if (toOlder === displacedText) void session.services.links.accountEnded(member.account, 'displaced');
 }
 
 function welcome({ account, generation, token, tokenExpiresAtMs }: LoggedIn): Answer['reply'] {
@@ -148,13 +151,27 @@ export async function attach(session: Session, body: parley.Attach.$Properties):
     after: () => {
       mail.receipts.tellAll(outbox);
       member.mailbox.attach(session, member.generation, body.hold ?? false);
+      joinLinks(session, member, body);
     },
   };
+}
+
+function joinLinks(session: Session, member: Login, body: parley.Attach.$Properties): void {
+  const { address, counted, loopback, port } = session.from;
+  const { links, log } = session.services;
+  const { account, name, key } = member;
+  const local = admissibleLocal(body.localAddresses ?? []);
+  const reach = { address, counted, loopback, listenPort: body.listenPort ?? 0, local, verified: false };
+  member.links = { account, name, key, port, reach, send: (frame) => session.send(frame) };
+  links.attach(member.links).catch((error: unknown) => {
+    log.warn({ err: error, account }, 'a session could not be introduced to those it has a consent with');
+  });
 }
 
 export async function logout(session: Session, { keepToken }: parley.Logout.$Properties): Promise<Answer> {
   const { account, jti } = memberOf(session);
   if (!keepToken) await session.services.store.endSession(account, jti);
+  await session.services.links.accountEnded(account, 'logged_out');
   return { reply: { done: {} }, after: () => session.finish() };
 }
 
@@ -166,6 +183,7 @@ export async function passwd(session: Session, body: parley.Passwd.$Properties):
   member.jti = loggedIn.jti;
   member.generation = Math.max(member.generation, loggedIn.generation);
   member.mailbox.setGeneration(loggedIn.generation);
+  await session.services.links.accountEnded(member.account, 'password_changed');
   return { reply: welcome(loggedIn) };
 }
 
@@ -202,6 +220,7 @@ export async function deleteAccount(session: Session, { password }: parley.Delet
 async function removeDrained(session: Session, member: Login): Promise<void> {
   const { store, mail, presence, log } = session.services;
   try {
+    await session.services.links.accountEnded(member.account, 'account_deleted');
     if ((await store.removeAccount(member.account)) === 'waiting') {
       throw new Error('mail waits in a mailbox that was drained');
     }

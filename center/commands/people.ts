@@ -24,7 +24,7 @@ function seesOnline(session: Session, account: number): boolean {
   return person !== undefined && !session.blocks.has(account) && !person.blocks.has(session.account);
 }
 
-async function openAccount(session: Session, name: string): Promise<AccountRecord> {
+export async function openAccount(session: Session, name: string): Promise<AccountRecord> {
   const account = await session.services.store.accountNamed(name);
   if (account?.state !== 'open')
     throw new ParleyError('unknown_account', `There is no account named ${printable(name)}.`);
@@ -101,6 +101,7 @@ export async function block(session: Session, { name, on }: parley.Block.$Proper
     setMember(mailbox.blocks, account.id, before);
     throw error;
   }
+  if (on) await session.services.links.end(self, account.id, 'blocked');
   memberOf(session);
   return {
     reply: { accountEntry: { account: account.id, name: account.name, online: seesOnline(session, account.id) } },

@@ -2,6 +2,7 @@
 import type { parley } from '../../shared/protocol.js';
 import type { Session, SessionState } from '../session.ts';
 import { attach, deleteAccount, login, logout, passwd, register, resume } from './account.ts';
+import { allow, consents, deny, getAddress, introduce, punch, revoke, tunnelOpen } from './links.ts';
 import { broadcast, fetch, heartbeat, hold, withdraw } from './messages.ts';
 import { block, blocked, lookup, online, users } from './people.ts';
 
@@ -37,6 +38,14 @@ export const commands = {
   withdraw: { when: ['member'], run: withdraw },
   hold: { when: ['member'], run: hold },
   fetch: { when: ['member'], run: fetch },
+  getAddress: { when: ['member'], run: getAddress },
+  allow: { when: ['member'], run: allow },
+  deny: { when: ['member'], run: deny },
+  revoke: { when: ['member'], run: revoke },
+  consents: { when: ['member'], run: consents },
+  introduce: { when: ['member'], run: introduce },
+  punch: { when: ['member'], run: punch },
+  tunnelOpen: { when: ['member'], run: tunnelOpen },
   heartbeat: { when: ['greeted', 'entering', 'member'], run: heartbeat },
 } as const satisfies { [Name in keyof Reply]?: Command<NonNullable<Reply[Name]>> };
 

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { ParleyError } from '../../shared/errors.ts';
 import { lengthBytes } from '../../shared/frames.ts';
 import { parley } from '../../shared/protocol.js';
+import { varintBytes, writeVarint } from '../../shared/varint.ts';
 
 // Tags: field number << 3 | wire type. All are one byte.
 export const tagMessage = 0x12;
@@ -44,28 +45,6 @@ function readVarint(bytes: Buffer, end: number, cursor: Cursor): number {
     factor *= 128;
   }
   return -1;
-}
-
-export function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 128; rest /= 128) bytes++;
-  return bytes;
-}
-
-/** Writes a varint and returns where it ended. */
-export function writeVarint(bytes: Buffer, at: number, value: number): number {
-  let rest = value;
-  let to = at;
-  while (rest >= twoTo32 / 2) {
-    bytes[to++] = (rest % 128) | 0x80;
-    rest = Math.floor(rest / 128);
-  }
-  while (rest >= 128) {
-    bytes[to++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  bytes[to++] = rest;
-  return to;
 }
 
 /** What the center needs to know of a Message. `tail` is from its number to its end: Deliver has the same bytes. */

@@ -81,6 +81,8 @@ export function accountActs(db: DatabaseSync): AccountActs {
     'DELETE FROM mailboxes WHERE account = ?',
     'DELETE FROM blocks WHERE account = ?',
     'DELETE FROM familiar WHERE account = ?',
+    'DELETE FROM consents WHERE giver = ?1 OR asker = ?1',
+    'DELETE FROM address_requests WHERE target = ?1 OR asker = ?1',
     // Not those of its mailbox: they belong to the senders, who still ask what was stored.
     'DELETE FROM marks WHERE sender = ?',
     "UPDATE accounts SET state = 'removed', password_hash = '', banned_until_ms = NULL, ban_reason = '' WHERE id = ?",

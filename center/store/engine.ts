@@ -5,6 +5,7 @@ import { accountActs } from './account-acts.ts';
 import { type Acts, type Query, query } from './acts.ts';
 import type { Act, Failure } from './batch.ts';
 import { centerActs } from './center-acts.ts';
+import { consentActs } from './consent-acts.ts';
 import { EngineStopped, failureOf, fsyncText, isBusy, isFull, noRoom, stopIfLost } from './failures.ts';
 import { mailboxActs } from './mailbox-acts.ts';
 import { refuseDamaged, whyNotOpened } from './opening.ts';
@@ -62,7 +63,7 @@ export class Engine {
       db.exec('PRAGMA synchronous = FULL');
       db.exec('PRAGMA wal_autocheckpoint = 0');
       db.exec(`PRAGMA cache_size = -${cacheBytes / 1024}`);
-      this.#acts = { ...accountActs(db), ...peopleActs(db), ...mailboxActs(db), ...centerActs(db) };
+      this.#acts = { ...accountActs(db), ...peopleActs(db), ...consentActs(db), ...mailboxActs(db), ...centerActs(db) };
       this.#pageBytes = pragma(db, 'page_size');
       this.#tail = new TailFile(file, this.#pageBytes);
     } catch (error) {

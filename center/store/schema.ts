@@ -150,6 +150,25 @@ export const migrations: readonly string[] = [
   INSERT INTO marks SELECT sender, outbox, recipient, accepted, stored, ${markSum()} FROM old_marks;
   DROP TABLE old_marks;
   `,
+  `
+  CREATE TABLE consents (
+    giver INTEGER NOT NULL,
+    asker INTEGER NOT NULL,
+    until_ms REAL NOT NULL,
+    once INTEGER NOT NULL,
+    PRIMARY KEY (giver, asker)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX consents_by_asker ON consents (asker);
+
+  -- silent_until_ms: denied until then; 0: open.
+  CREATE TABLE address_requests (
+    target INTEGER NOT NULL,
+    asker INTEGER NOT NULL,
+    asked_at_ms REAL NOT NULL,
+    silent_until_ms REAL NOT NULL,
+    PRIMARY KEY (target, asker)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** A file that this program must not touch; the text says what it is and what to do. */

@@ -112,6 +112,12 @@ class SqliteStore implements Store {
   readonly addFamiliar = this.#act('addFamiliar');
   readonly isFamiliar = this.#act('isFamiliar');
   readonly contacts = this.#act('contacts');
+  readonly askAddress = this.#act('askAddress');
+  readonly addressRequests = this.#act('addressRequests');
+  readonly denyAddress = this.#act('denyAddress');
+  readonly allowAddress = this.#act('allowAddress');
+  readonly consents = this.#act('consents');
+  readonly endConsents = this.#act('endConsents');
   readonly openMailbox = this.#act('openMailbox');
   readonly read = this.#act('read');
   readonly discard = this.#act('discard');

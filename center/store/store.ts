@@ -66,6 +66,8 @@ export interface MailboxState {
   senders: { sender: number; count: number; bytes: number }[];
 }
 
+/** The asker may reach the giver directly. */
+export type ConsentRecord = { giver: number; asker: number; untilMs: number; once: boolean };
 export type InviteRecord = { code: string; createdAtMs: number; expiresAtMs: number; usesLeft: number };
 export type LockoutRecord = { key: string; untilMs: number };
 
@@ -149,6 +151,20 @@ export interface Store {
   setOffline(ids: number[]): Promise<void>;
   /** Accounts that this one has written to or heard from and that are not removed, at most limit. */
   contacts(id: number, limit: number): Promise<number[]>;
+
+  // --- consents ---
+  /** A request for an address; open: it is there already; silent: it was denied a short while ago. */
+  askAddress(target: number, asker: number, nowMs: number, openForMs: number): Promise<'asked' | 'open' | 'silent'>;
+  /** Accounts with an open request to this one, oldest first. */
+  addressRequests(target: number, askedAfterMs: number, limit: number): Promise<number[]>;
+  /** Closes the request, if any; further ones are silent until then. */
+  denyAddress(target: number, asker: number, nowMs: number, silentUntilMs: number): Promise<void>;
+  /** Closes the request, if any, and records the consent in place of an earlier one. */
+  allowAddress(giver: number, asker: number, untilMs: number, once: boolean): Promise<void>;
+  /** Live ones, given and received; those that ended are forgotten. */
+  consents(account: number, nowMs: number): Promise<ConsentRecord[]>;
+  /** Ends those between the two, or, where other is null, all that hold only once; returns the other accounts concerned. */
+  endConsents(account: number, other: number | null): Promise<number[]>;
 
   // --- mailboxes ---
   /** Reserves positions, so that none is given out twice. `gone` for an account that is not open. */

@@ -72,6 +72,7 @@ try {
     const { accepted, shown, lost, duplicated, reordered, again, failed, faults, examples } = verdict;
     const rows: [string, number | string][] = [
       ['accepted', accepted],
+      ['private', verdict.private],
       ['shown', shown],
       ['lost', lost],
       ['duplicated', duplicated],

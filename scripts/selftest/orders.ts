@@ -9,8 +9,14 @@ export interface PeerOrders {
   /** File to which the peer writes what it was told and what it showed. */
   ledger: string;
   isNew: boolean;
+  /** Whether others can reach it directly; else its private links are relayed. */
+  listens: boolean;
 }
 
-export type ToPeer = { act: 'send'; messages: { to: string; text: string }[] } | { act: 'count' } | { act: 'quit' };
+export type ToPeer =
+  | { act: 'send'; messages: { to: string; text: string; private: boolean }[] }
+  | { act: 'allow'; name: string }
+  | { act: 'count' }
+  | { act: 'quit' };
 
 export type FromPeer = { online: true } | { pending: number };

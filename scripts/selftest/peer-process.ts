@@ -14,7 +14,12 @@ function tell(report: FromPeer): void {
 
 async function run(orders: PeerOrders): Promise<void> {
   const ledger = openSync(orders.ledger, 'a');
-  const peer = new Peer({ host: '127.0.0.1', port: orders.port, dataDir: orders.dataDir });
+  const peer = new Peer({
+    host: '127.0.0.1',
+    port: orders.port,
+    dataDir: orders.dataDir,
+    ...(orders.listens ? { listen: { host: '127.0.0.1', port: 0 } } : {}),
+  });
   let lines = '';
   const write = (line: string): void => {
     lines += `${line}\n`;
@@ -33,8 +38,13 @@ async function run(orders: PeerOrders): Promise<void> {
   process.on('message', (order: ToPeer) => {
     if (order.act === 'quit') void quit(peer, ledger);
     else if (!entered) return;
-    else if (order.act === 'send')
-      for (const { to, text } of order.messages) void peer.send(to, text, { until: 'outbox' });
+    else if (order.act === 'send') {
+      for (const { to, text, private: isPrivate } of order.messages) {
+        const sent = isPrivate ? peer.private(to, text, { until: 'outbox' }) : peer.send(to, text, { until: 'outbox' });
+        // What does not get into the outbox was promised to nobody.
+        sent.catch(() => undefined);
+      }
+    } else if (order.act === 'allow') void allow(peer, order.name);
     else tell({ pending: peer.outbox().length });
   });
   await enter(peer, orders);
@@ -58,6 +68,17 @@ async function enter(peer: Peer, { name, password, isNew }: PeerOrders): Promise
       if (code === 'name_taken') register = false;
       else if (code !== 'disconnected' && code !== 'timeout' && code !== 'shutting_down' && code !== 'busy')
         resume = false;
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    }
+  }
+}
+
+/** Until it is done: the center may be down. */
+async function allow(peer: Peer, name: string): Promise<void> {
+  for (;;) {
+    try {
+      return await peer.allow(name);
+    } catch {
       await new Promise((resolve) => setTimeout(resolve, retryMs));
     }
   }

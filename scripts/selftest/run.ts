@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FromPeer, PeerOrders, ToPeer } from './orders.ts';
 import { CuttingProxy } from './proxy.ts';
 import { Random } from './random.ts';
-import { type Account, judge, textOf, type Verdict } from './verdict.ts';
+import { type Account, directionOf, judge, textOf, type Verdict } from './verdict.ts';
 
 export interface SelftestOptions {
   rounds: number;
@@ -39,6 +39,8 @@ const drainMs = 120_000;
 const roundMs = 400;
 /** A peer with more than this in its outbox gets nothing new: faults must not pile up faster than they are worked off. */
 const maxPending = 3000;
+/** Of the messages; the others go through the center. */
+const privateShare = 0.2;
 const password = 'summerisover';
 const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 
@@ -99,6 +101,10 @@ class Selftest {
     await this.#startCenter();
     for (const member of this.#members) this.#startPeer(member);
     await this.#until(() => this.#members.every(({ online }) => online), startMs, 'the peers to be online');
+    // Each may reach the next directly, so everybody has two to talk with privately.
+    this.#members.forEach((member, index) => {
+      this.#tell(member, { act: 'allow', name: this.#members[(index + 1) % this.#members.length]!.name });
+    });
     for (let round = 1; round <= this.#options.rounds; round++) {
       this.#report(round, 'talking');
       this.#talk();
@@ -127,11 +133,15 @@ class Selftest {
     }
   }
 
-  #message(from: string): { to: string; text: string } {
-    const to = this.#random.pick(this.#members.filter(({ name }) => name !== from)).name;
-    const number = (this.#numbers.get(`${from}>${to}`) ?? 0) + 1;
-    this.#numbers.set(`${from}>${to}`, number);
-    return { to, text: textOf(from, to, number) };
+  #message(from: string): { to: string; text: string; private: boolean } {
+    const isPrivate = this.#random.chance(privateShare);
+    const to = this.#random.pick(
+      this.#members.filter((other) => isPartner(other, from, isPrivate, this.#members)),
+    ).name;
+    const direction = directionOf(from, to, isPrivate);
+    const number = (this.#numbers.get(direction) ?? 0) + 1;
+    this.#numbers.set(direction, number);
+    return { to, text: textOf(direction, number), private: isPrivate };
   }
 
   #tell(member: Member, order: ToPeer): void {
@@ -231,7 +241,15 @@ class Selftest {
     // A peer that ends by itself is a fault of its own: the comparison would not show it.
     child.on('error', () => undefined);
     const ledger = join(this.#options.dir, `${member.name}.ledger`);
-    const orders: PeerOrders = { name: member.name, password, port: this.#port, dataDir, ledger, isNew: member.isNew };
+    const orders: PeerOrders = {
+      name: member.name,
+      password,
+      port: this.#port,
+      dataDir,
+      ledger,
+      isNew: member.isNew,
+      listens: this.#random.chance(0.5),
+    };
     child.send(orders, () => undefined);
   }
 
@@ -293,6 +311,14 @@ class Selftest {
     }
     return { name, ledger, history, accepted };
   }
+}
+
+/** Whom this one writes to: anybody, or privately those beside it in the ring of consents. */
+function isPartner(other: Member, from: string, isPrivate: boolean, members: Member[]): boolean {
+  if (other.name === from) return false;
+  if (!isPrivate) return true;
+  const distance = Math.abs(members.indexOf(other) - members.findIndex(({ name }) => name === from));
+  return distance === 1 || distance === members.length - 1;
 }
 
 async function kill(child: ChildProcess | null): Promise<void> {

@@ -13,6 +13,8 @@ export interface Account {
 
 export interface Verdict {
   accepted: number;
+  /** Of them over private links. */
+  private: number;
   /** Rows in the histories of the recipients. */
   shown: number;
   /** Accepted and never shown. */
@@ -31,19 +33,24 @@ export interface Verdict {
 
 const maxExamples = 10;
 
-/** `seas>google#12`: from, to and the place in this direction. */
-export function textOf(from: string, to: string, number: number): string {
-  return `${from}>${to}#${number}`;
+/** `seas>google#12`: from, to and the place in this direction; `seas>google!#12` is private. */
+export function textOf(direction: string, number: number): string {
+  return `${direction}#${number}`;
+}
+
+export function directionOf(from: string, to: string, isPrivate: boolean): string {
+  return `${from}>${to}${isPrivate ? '!' : ''}`;
 }
 
 function placeOf(text: string): { direction: string; number: number; to: string } {
   const [direction = '', number = ''] = text.split('#');
-  return { direction, number: Number(number), to: direction.split('>')[1] ?? '' };
+  return { direction, number: Number(number), to: direction.split('>')[1]?.replace('!', '') ?? '' };
 }
 
 export function judge(accounts: Account[]): Verdict {
   const verdict: Verdict = {
     accepted: 0,
+    private: 0,
     shown: 0,
     lost: 0,
     duplicated: 0,
@@ -67,6 +74,7 @@ export function judge(accounts: Account[]): Verdict {
       }
     }
     verdict.accepted += accepted.size;
+    for (const text of accepted) if (text.includes('!')) verdict.private++;
     for (const text of accepted) {
       if (histories.get(placeOf(text).to)?.has(text)) continue;
       verdict.lost++;

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { expect } from 'chai';
-import { IdentityError, identityFile, openIdentity, tokenKeyProof } from '../../center/identity.ts';
-import { fingerprint, generateKey, publicDer, verifyProof } from '../../shared/identity.ts';
+import { IdentityError, identityFile, openIdentity } from '../../center/identity.ts';
+import { fingerprint, generateKey, publicDer, tokenKeyProof, verifyProof } from '../../shared/identity.ts';
 
 async function rejection(act: Promise<unknown>): Promise<Error> {
   try {

@@ -1,7 +1,15 @@
 // A PeerApi that keeps what it is asked for and says what the test tells it to: for the parts of the front ends that
 // are about lines, not about delivery.
 import type { PeerApi } from '../../peer/api.ts';
-import type { HistoryLine, IncomingMessage, OutgoingMessage, PeerEvent, Person } from '../../peer/events.ts';
+import type {
+  Consent,
+  HistoryLine,
+  IncomingMessage,
+  LinkInfo,
+  OutgoingMessage,
+  PeerEvent,
+  Person,
+} from '../../peer/events.ts';
 import { ParleyError } from '../../shared/errors.ts';
 
 async function* none<T>(): AsyncIterableIterator<T> {}
@@ -17,6 +25,9 @@ export class FakePeer implements PeerApi {
   readonly blocking = new Set<string>();
   /** What becomes of a message that is sent. */
   onSend: (message: OutgoingMessage) => void = (message) => this.accept(message);
+  /** Private messages to these are stored at once; to others they wait. */
+  readonly linked: LinkInfo[] = [];
+  readonly consenting: Consent[] = [];
   loginError: ParleyError | null = null;
   waiting = 0;
   #outbox: OutgoingMessage[] = [];
@@ -33,12 +44,13 @@ export class FakePeer implements PeerApi {
   }
 
   store(message: OutgoingMessage): void {
+    this.#outbox = this.#outbox.filter(({ id }) => id !== message.id);
     this.emit({ type: 'stored', message: { ...message, state: 'stored' } });
   }
 
   deliver(from: string, text: string, waited = false): void {
     const message: IncomingMessage = {
-      ...{ row: 0, from, fromAccount: 1, text, sentAtMs: 0, receivedAtMs: 0, again: false },
+      ...{ row: 0, from, fromAccount: 1, text, sentAtMs: 0, receivedAtMs: 0, again: false, private: false },
       waited,
     };
     this.emit({ type: 'message', message });
@@ -83,17 +95,18 @@ export class FakePeer implements PeerApi {
   async send(to: string, text: string): Promise<OutgoingMessage> {
     this.calls.push(`send ${to} ${text}`);
     if (this.blocking.has(to)) throw new ParleyError('blocked', `${to} does not take your messages.`);
+    const message = this.#add(to, text, false);
+    setImmediate(() => this.onSend(message));
+    return message;
+  }
+
+  #add(to: string, text: string, isPrivate: boolean): OutgoingMessage {
     this.#lastId += 1;
     const message: OutgoingMessage = {
-      id: this.#lastId,
-      to,
-      text,
-      createdAtMs: Date.now(),
-      state: 'pending',
-      reason: '',
+      ...{ id: this.#lastId, to, text, createdAtMs: Date.now(), state: 'pending', reason: '' },
+      private: isPrivate,
     };
     this.#outbox.push(message);
-    setImmediate(() => this.onSend(message));
     return message;
   }
 
@@ -122,8 +135,65 @@ export class FakePeer implements PeerApi {
     return none();
   }
 
+  async getAddress(name: string): Promise<void> {
+    this.calls.push(`getAddress ${name}`);
+  }
+
+  async allow(name: string, { forMs = 0, once = false } = {}): Promise<void> {
+    this.calls.push(`allow ${name} ${forMs}${once ? ' once' : ''}`);
+  }
+
+  async deny(name: string): Promise<void> {
+    this.calls.push(`deny ${name}`);
+  }
+
+  async revoke(name: string): Promise<void> {
+    this.calls.push(`revoke ${name}`);
+  }
+
+  async *consents(): AsyncIterableIterator<Consent> {
+    yield* this.consenting;
+  }
+
+  async private(to: string, text: string): Promise<OutgoingMessage> {
+    this.calls.push(`private ${to} ${text}`);
+    const message = this.#add(to, text, true);
+    if (this.linked.some(({ name }) => name === to)) setImmediate(() => this.store(message));
+    return message;
+  }
+
+  links(): LinkInfo[] {
+    return [...this.linked];
+  }
+
+  why(name: string): string[] {
+    this.calls.push(`why ${name}`);
+    if (this.linked.length > 0) return [`The link with ${name} is direct.`];
+    throw new ParleyError('no_consent', `You and ${name} were not introduced: getaddress ${name} asks for it.`);
+  }
+
+  verify(name: string): void {
+    this.calls.push(`verify ${name}`);
+    setTimeout(() => this.emit({ type: 'verify', name, digits: '012345' }), 20);
+  }
+
+  confirmVerified(name: string): void {
+    this.calls.push(`confirmVerified ${name}`);
+  }
+
+  trust(name: string): void {
+    this.calls.push(`trust ${name}`);
+  }
+
+  untrust(name: string): void {
+    this.calls.push(`untrust ${name}`);
+  }
+
+  /** As the library does, with why each is still there. */
   outbox(): OutgoingMessage[] {
-    return [...this.#outbox];
+    return this.#outbox.map((message) =>
+      message.private ? { ...message, reason: `waiting for ${message.to}’s consent` } : message,
+    );
   }
 
   async cancel(id: number): Promise<OutgoingMessage> {

@@ -59,7 +59,7 @@ export class Room {
     if (!place) throw new Error('the room is full');
     const session = serve(
       far,
-      { address: '127.0.0.1', counted: '127.0.0.1', loopback: true, exporter: new Uint8Array(), place },
+      { address: '127.0.0.1', port: 0, counted: '127.0.0.1', loopback: true, exporter: new Uint8Array(), place },
       this.services,
     );
     far.on('data', (bytes: Buffer) => session.receive(bytes));

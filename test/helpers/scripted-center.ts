@@ -1,5 +1,5 @@
 // A center that says what a test tells it to, over a pair of streams.
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { type Duplex, duplexPair } from 'node:stream';
 import type { ConnectionOptions } from '../../peer/connection.ts';
 import { Connection } from '../../peer/connection.ts';
@@ -15,17 +15,21 @@ const waitMs = 2000;
 export class ScriptedCenter {
   readonly channel: Channel;
   readonly stream: Duplex;
-  readonly key = generateKey();
-  readonly centerId = randomBytes(16);
+  readonly key: KeyObject;
+  readonly centerId: Buffer;
   readonly nonce = randomBytes(32);
   /** Frames that came and were not taken. */
   readonly received: parley.Frame[] = [];
   readonly #looks = new Set<() => void>();
   isEnded = false;
 
-  constructor() {
+  /** localEnd: what the peer takes for its end of the connection. */
+  constructor(parts: { key?: KeyObject; centerId?: Buffer; localEnd?: Channel['localEnd'] } = {}) {
+    const { key = generateKey(), centerId = randomBytes(16), localEnd = null } = parts;
+    this.key = key;
+    this.centerId = centerId;
     const [near, far] = duplexPair();
-    this.channel = { stream: near, exporter: Buffer.alloc(0), certificateKey: null };
+    this.channel = { stream: near, exporter: Buffer.alloc(0), certificateKey: null, localEnd };
     this.stream = far;
     const decoder = new FrameDecoder(1 << 20);
     far.on('data', (chunk: Buffer) => {

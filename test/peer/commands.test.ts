@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { helpLines, parseLine, parseObject, peerCommands } from '../../peer/commands.ts';
 import { CommandError } from '../../peer/fields.ts';
+import { maxConsentMs } from '../../peer/link-commands.ts';
 import { commandNames } from '../../shared/names.ts';
 
 function fails(line: string, ...parts: string[]): void {
@@ -46,6 +47,30 @@ describe('commands', () => {
     expect(parseLine('delete-account')).to.deep.equal({ command: 'delete-account', discardOutbox: false });
   });
 
+  it('of private links are read with their arguments', () => {
+    for (const command of ['getaddress', 'deny', 'revoke', 'why', 'trust', 'untrust']) {
+      expect(parseLine(`${command} google`)).to.deep.equal({ command, name: 'google' });
+    }
+    for (const command of ['consents', 'links']) expect(parseLine(command)).to.deep.equal({ command });
+    expect(parseLine('private google  Hello. ')).to.deep.equal({ command: 'private', to: 'google', text: ' Hello. ' });
+    expect(parseLine('verify google')).to.deep.equal({ command: 'verify', name: 'google', confirmed: false });
+    expect(parseLine('verify google Yes')).to.deep.equal({ command: 'verify', name: 'google', confirmed: true });
+  });
+
+  it('allow for a time, a day, or once', () => {
+    const allow = (forMs: number, once = false) => ({ command: 'allow', name: 'seas', forMs, once });
+    expect(parseLine('allow seas')).to.deep.equal(allow(0));
+    expect(parseLine('allow seas once')).to.deep.equal(allow(0, true));
+    expect(parseLine('allow seas 30m')).to.deep.equal(allow(1_800_000));
+    expect(parseLine('allow seas 1h')).to.deep.equal(allow(3_600_000));
+    expect(parseLine('allow seas 2D')).to.deep.equal(allow(172_800_000));
+    expect(parseLine('allow seas 365d')).to.deep.equal(allow(maxConsentMs));
+    expect(parseObject({ command: 'allow', name: 'seas', for: '1h' })).to.deep.equal(allow(3_600_000));
+    for (const wrong of ['0m', '366d', '1', 'h', '1w', '1.5h', '-1h', 'twice', '9999999m']) {
+      fails(`allow seas ${wrong}`, `"${wrong}" is not a time of one minute to 365 days`, 'Usage: allow NAME');
+    }
+  });
+
   it('are nothing for a blank line', () => {
     expect(parseLine('')).to.equal(null);
     expect(parseLine(' \t ')).to.equal(null);
@@ -55,7 +80,7 @@ describe('commands', () => {
     fails('mesage google Hello', 'Unknown command: mesage', 'Did you mean message?');
     fails('Hello everybody', 'Unknown command: Hello');
     fails('xyzzy', 'help lists the commands');
-    fails('getaddress google', 'Unknown command');
+    fails('search google', 'Unknown command');
     fails('constructor', 'Unknown command');
     fails('/', 'Unknown command');
   });
@@ -73,6 +98,10 @@ describe('commands', () => {
     fails('online now', '"now" is too much');
     fails('block a b', '"b" is too much');
     fails('history google 5 x', '"x" is too much');
+    fails('getaddress', 'The name is missing', 'getaddress NAME');
+    fails('private google', 'The text is missing', 'private NAME TEXT');
+    fails('verify google no', '"no" is not yes.');
+    fails('allow seas 1h 2h', '"2h" is too much');
   });
 
   it('come as objects too', () => {

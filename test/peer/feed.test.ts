@@ -4,7 +4,15 @@ import { Feed } from '../../peer/feed.ts';
 import { pickMessage } from '../../peer/feed-reader.ts';
 
 function message(row: number): PeerEvent {
-  const more = { from: 'google', fromAccount: 2, sentAtMs: 0, receivedAtMs: 0, waited: false, again: false };
+  const more = {
+    from: 'google',
+    fromAccount: 2,
+    sentAtMs: 0,
+    receivedAtMs: 0,
+    waited: false,
+    again: false,
+    private: false,
+  };
   return { type: 'message', message: { row, text: `message ${row}`, ...more } };
 }
 

@@ -10,6 +10,7 @@ const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8'
 const eventTypes: Record<PeerEvent['type'], true> = {
   ...{ pinned: true, welcome: true, waiting: true, message: true, broadcast: true, accepted: true, stored: true },
   ...{ failed: true, delayed: true, presence: true, disconnected: true, reconnected: true, ended: true, notice: true },
+  ...{ address_request: true, introduced: true, link: true, verify: true },
 };
 
 describe('JSON lines', () => {

@@ -1,10 +1,16 @@
 import { expect } from 'chai';
+import type { LinkInfo } from '../../peer/events.ts';
 import { exitCodes } from '../../peer/front.ts';
 import { type PipeOptions, runPipe } from '../../peer/pipe.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { FakePeer } from '../helpers/fake-peer.ts';
 
 const blankSignIn = { user: null, password: null, register: false, invite: null, resume: false };
+
+const link: LinkInfo = {
+  ...{ name: 'google', route: 'direct', where: '127.0.0.1:6068' },
+  ...{ roundTripMs: 0.42, verified: false, sinceMs: 0 },
+};
 
 async function* bytes(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text);
@@ -175,6 +181,97 @@ describe('pipe', () => {
     expect(out).to.match(/You have 2 messages waiting\.\n\(.*\) <google>: one\n\(.*\) <google>: two\nLogged out\.\n$/);
   });
 
+  it('runs the commands of private links', async () => {
+    const peer = new FakePeer();
+    peer.linked.push(link);
+    peer.consenting.push({ name: 'google', given: false, untilMs: 0, once: true });
+    const lines = [
+      ...['getaddress google', 'allow al 1h', 'allow al once', 'deny bo', 'revoke al', 'consents', 'links'],
+      ...['why google', 'verify google', 'verify google yes', 'trust google', 'untrust google'],
+    ];
+    const { code, out, calls } = await run(`seas\nsummer\n${lines.join('\n')}\n`, { peer });
+    expect(code).to.equal(exitCodes.done);
+    expect(calls.slice(1, -2)).to.deep.equal([
+      ...['getAddress google', 'allow al 3600000', 'allow al 0 once', 'deny bo', 'revoke al', 'why google'],
+      ...['verify google', 'confirmVerified google', 'trust google', 'untrust google'],
+    ]);
+    expect(out)
+      .to.include('Request has been sent.\n')
+      .and.include('google  direct  127.0.0.1:6068  0.4 ms  unverified');
+    expect(out).to.include('google  allows you  until one of you logs out\n');
+    // The digits come a moment after the last command: they are waited for.
+    expect(out).to.include('Compare with google, by voice: 012 345.');
+  });
+
+  it('says that a consent lives on where the center does not hear of its end', async () => {
+    const peer = new FakePeer();
+    peer.revoke = () => Promise.reject(new ParleyError('disconnected', 'There is no connection to the center now.'));
+    const { code, diagnosed } = await run('seas\nsummer\nrevoke google\n', { peer });
+    expect(diagnosed).to.match(
+      /^peer: line 3: The link is closed here, but .*: revoke google again when it is back\.\n$/,
+    );
+    expect(code).to.equal(exitCodes.undelivered);
+  });
+
+  it('waits until private messages are stored, whatever it waits for otherwise', async () => {
+    const peer = new FakePeer();
+    peer.linked.push(link);
+    const { code, out } = await run('seas\nsummer\nprivate google Hello.\n', { peer });
+    expect(out).to.equal('Welcome, seas!\n(private) to google: Hello.\nLogged out.\n');
+    expect(code).to.equal(exitCodes.done);
+  });
+
+  it('names the private messages that stayed, with what they wait for', async () => {
+    const input = 'seas\nsummer\nprivate google Hello.\n';
+    for (const wait of ['accepted', 'stored'] as const) {
+      const { code, diagnosed } = await run(input, { wait });
+      expect(code).to.equal(exitCodes.undelivered);
+      expect(diagnosed)
+        .to.include('1 message is not stored after 1 s without progress. What waits in the outbox goes when there is')
+        .and.match(/ {2}1 {2}\(\d s, waiting for google’s consent\) \(private\) to google: Hello\.\n/);
+    }
+    expect((await run(input, { wait: 'none' })).code).to.equal(exitCodes.done);
+  });
+
+  it('says what it waits for, and goes on while a link comes up', async () => {
+    const peer = new FakePeer();
+    setTimeout(() => peer.emit({ type: 'introduced', name: 'google' }), 600);
+    setTimeout(() => peer.emit({ type: 'link', name: 'google', state: 'up', route: 'relayed' }), 1_200);
+    setTimeout(() => {
+      for (const message of peer.outbox()) peer.store(message);
+    }, 1_300);
+    const { code, out, diagnosed } = await run('seas\nsummer\nprivate google Hello.\n', { peer, giveUpMs: 1_000 });
+    expect(diagnosed).to.equal('peer: Waiting for a private link with google…\n');
+    expect(out).to.include('You can now privately message google\n(private) to google: Hello.\n');
+    expect(code).to.equal(exitCodes.done);
+  });
+
+  it('does not wait for private messages of an earlier run, but lists them before an account is deleted', async () => {
+    const peer = new FakePeer();
+    await peer.private('google', 'from before');
+    const { code, diagnosed } = await run('seas\nsummer\nmessage google Hello\n', { peer });
+    expect([code, diagnosed]).to.deep.equal([exitCodes.done, '']);
+    const again = new FakePeer();
+    await again.private('google', 'from before');
+    const kept = await run('seas\nsummer\ndelete-account\nsummer\nno\n', { peer: again });
+    expect(kept.out).to.include('(private) to google: from before').and.include('The account stays.');
+  });
+
+  it('says that a link is down only where a message waits for it', async () => {
+    const peer = new FakePeer();
+    const down = () => peer.emit({ type: 'link', name: 'google', state: 'down', route: 'direct' });
+    async function* input() {
+      yield Buffer.from('seas\nsummer\nonline\n');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      down();
+      yield Buffer.from('private google Hello.\nonline\n');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      down();
+    }
+    const { out } = await run(input(), { peer });
+    expect(out.match(/The link with google is down; private messages wait\.\n/g)).to.have.length(1);
+  });
+
   it('keeps the token after quit, and reads no further', async () => {
     const { calls, code } = await run('seas\nsummer\nmessage google x\nquit\nmessage google y\n');
     expect(calls).to.deep.equal(['login seas summer', 'send google x', 'close', 'close']);
@@ -274,6 +371,28 @@ describe('--json', () => {
     ]);
     expect(code).to.equal(exitCodes.signIn);
     expect((await run('{"command":"online"}\n', { json: true })).code).to.equal(exitCodes.signIn);
+  });
+
+  it('tells of private messages and of every link', async () => {
+    const peer = new FakePeer();
+    peer.linked.push(link);
+    peer.on((event) => {
+      if (event.type === 'stored') peer.emit({ type: 'link', name: 'google', state: 'moved', route: 'direct' });
+    });
+    const input = 'seas\nsummer\n{"command":"private","id":1,"to":"google","text":"Hello."}\nlinks\nwhy al\n';
+    const { objects } = await run(input, { json: true, peer });
+    const reply = objects().find((one) => one.reply === 'private');
+    expect(reply).to.deep.include({ id: 1, linked: true });
+    expect(reply.message).to.include({ to: 'google', state: 'pending', private: true });
+    expect(objects().find((one) => one.event === 'stored').message).to.include({ state: 'stored', private: true });
+    expect(objects()).to.deep.include({ event: 'link', name: 'google', state: 'moved', route: 'direct' });
+    expect(objects()).to.deep.include({ reply: 'links', links: [link] });
+  });
+
+  it('tells what is missing by its code', async () => {
+    const { objects } = await run('seas\nsummer\nwhy al\n', { json: true });
+    const text = 'You and al were not introduced: getaddress al asks for it.';
+    expect(objects()).to.deep.include({ error: { code: 'no_consent', text }, command: 'why', line: 3 });
   });
 
   it('tells what was left', async () => {

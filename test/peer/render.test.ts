@@ -1,7 +1,16 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { IncomingMessage, OutgoingMessage, PeerEvent } from '../../peer/events.ts';
-import { age, errorText, localTime, renderEvent, renderReply } from '../../peer/render.ts';
+import {
+  age,
+  errorText,
+  localTime,
+  renderEvent,
+  renderOutgoing,
+  renderResting,
+  renderRestingCount,
+  renderUnsent,
+} from '../../peer/render.ts';
 import { ParleyError } from '../../shared/errors.ts';
 
 const receivedAtMs = new Date(2026, 10, 21, 9, 14).getTime();
@@ -10,13 +19,13 @@ const incoming = (more: Partial<IncomingMessage> = {}): PeerEvent => ({
   type: 'message',
   message: {
     ...{ row: 1, from: 'seas', fromAccount: 7, text: 'Hello.', sentAtMs: receivedAtMs, receivedAtMs },
-    ...{ waited: false, again: false },
+    ...{ waited: false, again: false, private: false },
     ...more,
   },
 });
 
 const outgoing = (more: Partial<OutgoingMessage> = {}): OutgoingMessage => ({
-  ...{ id: 3, to: 'google', text: 'Hello', createdAtMs: receivedAtMs, state: 'pending', reason: '' },
+  ...{ id: 3, to: 'google', text: 'Hello', createdAtMs: receivedAtMs, state: 'pending', reason: '', private: false },
   ...more,
 });
 
@@ -45,6 +54,63 @@ describe('lines of events', () => {
     expect(line(incoming({ waited: true }))).to.equal('(2026-11-21 09:14) <seas>: Hello.');
     expect(line(incoming({ again: true }))).to.equal('(again) <seas>: Hello.');
     expect(line(incoming({ again: true, waited: true }))).to.equal('(again) (2026-11-21 09:14) <seas>: Hello.');
+  });
+
+  it('of private links are the ones that scripts match', () => {
+    expect(line({ type: 'address_request', from: 'seas' })).to.equal(
+      'Request: seas wants your address. [allow seas] to accept.',
+    );
+    expect(line({ type: 'introduced', name: 'google' })).to.equal('You can now privately message google');
+    expect(line(incoming({ private: true }))).to.equal('(private) <seas>: Hello.');
+    expect(line({ type: 'verify', name: 'google', digits: '012345' })).to.equal(
+      'Compare with google, by voice: 012 345. If both see the same: verify google yes',
+    );
+  });
+
+  it('say of a link only that it is down', () => {
+    const link = (state: 'up' | 'moved' | 'down') => lines({ type: 'link', name: 'google', state, route: 'direct' });
+    expect([link('up'), link('moved')]).to.deep.equal([[], []]);
+    expect(link('down')).to.deep.equal(['The link with google is down; private messages wait.']);
+  });
+
+  it('keep the mark of a private message in one piece with its sender, behind all other marks', () => {
+    expect(line(incoming({ private: true, again: true }))).to.equal('(again) (private) <seas>: Hello.');
+    const late = { private: true, sentAtMs: receivedAtMs - 3_600_000, receivedAtMs };
+    expect(line(incoming(late))).to.equal('(2026-11-21 08:14) (private) <seas>: Hello.');
+    expect(line(incoming({ ...late, again: true }))).to.equal('(again) (2026-11-21 08:14) (private) <seas>: Hello.');
+    expect(line(incoming({ ...late, sentAtMs: receivedAtMs - 60_000 }))).to.equal('(private) <seas>: Hello.');
+  });
+
+  it('show a private message of one’s own as stored, or marked', () => {
+    const own = (state: OutgoingMessage['state']) => renderOutgoing(outgoing({ private: true, state })).text;
+    expect(own('pending')).to.equal('(pending) (private) to google: Hello');
+    expect(own('stored')).to.equal('(private) to google: Hello');
+    expect(line({ type: 'stored', message: outgoing({ private: true, state: 'stored' }) })).to.equal(own('stored'));
+    const failed = outgoing({ private: true, state: 'failed', reason: 'google has blocked you' });
+    expect(line({ type: 'failed', message: failed, code: 'blocked' })).to.equal(
+      'Your private message to google was not delivered. google has blocked you.\n    Hello',
+    );
+  });
+
+  it('say what becomes of what is unsent', () => {
+    const unsent = (keepsOutbox: boolean, ...of: boolean[]) =>
+      renderUnsent(
+        of.map((isPrivate) => outgoing({ private: isPrivate })),
+        keepsOutbox,
+      ).map(({ text }) => text);
+    expect(unsent(true)).to.deep.equal([]);
+    expect(unsent(true, false)).to.deep.equal(['1 message is unsent: it goes at your next login.']);
+    expect(unsent(true, false, false, true)).to.deep.equal([
+      '2 messages are unsent: they go at your next login.',
+      '1 private message is unsent: it goes when you are linked.',
+    ]);
+    expect(unsent(false, true, true)).to.deep.equal([
+      '2 private messages are unsent: they are lost, as --no-history keeps nothing.',
+    ]);
+    expect(renderRestingCount(1).text).to.equal('1 private message waits for a link: outbox lists it.');
+    expect(renderResting(outgoing({ private: true })).text)
+      .to.include('getaddress google')
+      .and.include('why google');
   });
 
   it('say how many are unsent after a login elsewhere', () => {
@@ -77,6 +143,11 @@ describe('lines of events', () => {
         (remote) => {
           const events: PeerEvent[] = [
             incoming({ text: remote }),
+            incoming({ text: remote, from: remote, private: true }),
+            { type: 'address_request', from: remote },
+            { type: 'introduced', name: remote },
+            { type: 'link', name: remote, state: 'down', route: 'direct' },
+            { type: 'verify', name: remote, digits: '123456' },
             { type: 'broadcast', from: remote, text: remote, sentAtMs: 0 },
             { type: 'notice', text: remote },
             { type: 'failed', message: outgoing({ to: remote, text: remote, reason: remote }), code: 'blocked' },
@@ -93,65 +164,6 @@ describe('lines of events', () => {
         },
       ),
     );
-  });
-});
-
-describe('lines of replies', () => {
-  const text = (reply: Parameters<typeof renderReply>[0]) => renderReply(reply, 61_000).map((one) => one.text);
-
-  it('say whom a broadcast left out', () => {
-    expect(text({ reply: 'broadcast', text: 'hi', handed: 2, leftOut: 0 })).to.deep.equal([
-      '(all) to 2 recipients: hi',
-    ]);
-    expect(text({ reply: 'broadcast', text: 'hi', handed: 1, leftOut: 1 })).to.deep.equal([
-      '(all) to 1 recipient: hi',
-      'Your message could not be delivered to some recipients.',
-    ]);
-    expect(text({ reply: 'broadcast', text: 'hi', handed: 0, leftOut: 0 })).to.deep.equal(['Nobody else is online.']);
-  });
-
-  it('list people', () => {
-    const people = [
-      { name: 'al', online: true },
-      { name: 'bo', online: false },
-    ];
-    expect(text({ reply: 'online', people: people.slice(0, 1), more: false })).to.deep.equal([
-      '1 account is online:',
-      '  al',
-    ]);
-    expect(text({ reply: 'users', people, more: true })).to.deep.equal([
-      '2 accounts:',
-      '  al (online)',
-      '  bo',
-      '  … and more: narrow it down with users PATTERN.',
-    ]);
-    expect(text({ reply: 'blocked', people: [], more: false })).to.deep.equal(['You have blocked nobody.']);
-  });
-
-  it('list the outbox with number, age and reason', () => {
-    const messages = [outgoing({ createdAtMs: 0, reason: 'the mailbox of google is full' })];
-    expect(text({ reply: 'outbox', messages })).to.deep.equal([
-      '1 message is not accepted yet:',
-      '  3  (1 min, the mailbox of google is full) to google: Hello',
-    ]);
-  });
-
-  it('show history as it was said', () => {
-    const at = { atMs: receivedAtMs, with: 'google' };
-    expect(
-      text({
-        reply: 'history',
-        lines: [
-          { ...at, row: 1, direction: 'in', text: 'Hi', state: null },
-          { ...at, row: 2, direction: 'out', text: 'Hello', state: 'accepted' },
-          { ...at, row: 3, direction: 'out', text: 'Well?', state: 'stored' },
-        ],
-      }),
-    ).to.deep.equal([
-      '(2026-11-21 09:14) <google>: Hi',
-      '(2026-11-21 09:14) to google: Hello',
-      '(stored) (2026-11-21 09:14) to google: Well?',
-    ]);
   });
 });
 

@@ -34,7 +34,16 @@ describe('the store of a peer', () => {
   }
 
   function arrives(number: number, text = `message ${number}`, from = outbox): number | null {
-    return incoming.add({ account: 2, name: 'google', outbox: from, number, text, sentAtMs: 10, receivedAtMs: 20 });
+    return incoming.add({
+      account: 2,
+      name: 'google',
+      outbox: from,
+      number,
+      text,
+      sentAtMs: 10,
+      receivedAtMs: 20,
+      private: false,
+    });
   }
 
   function sends(text: string, written = true): ReturnType<Outgoing['add']> {
@@ -172,15 +181,24 @@ describe('the store of a peer', () => {
     it('shows the history, newest last, in parts and of one account', () => {
       arrives(1);
       sends('two');
-      incoming.add({ account: 3, name: 'lycos', outbox, number: 1, text: 'three', sentAtMs: 1, receivedAtMs: 2 });
+      incoming.add({
+        account: 3,
+        name: 'lycos',
+        outbox,
+        number: 1,
+        text: 'three',
+        sentAtMs: 1,
+        receivedAtMs: 2,
+        private: false,
+      });
       arrives(4);
       expect(incoming.history().map(({ row }) => row)).to.deep.equal([1, 2, 3, 4]);
       expect(incoming.history({ limit: 2 }).map(({ row }) => row)).to.deep.equal([3, 4]);
       expect(incoming.history({ limit: 2, before: 3 }).map(({ row }) => row)).to.deep.equal([1, 2]);
       expect(incoming.history({ with: 'GOOGLE' })).to.deep.equal([
-        { row: 1, with: 'google', direction: 'in', text: 'message 1', atMs: 20, state: null },
-        { row: 2, with: 'google', direction: 'out', text: 'two', atMs: 5, state: 'pending' },
-        { row: 4, with: 'google', direction: 'in', text: 'message 4', atMs: 20, state: null },
+        { row: 1, with: 'google', direction: 'in', text: 'message 1', atMs: 20, state: null, private: false },
+        { row: 2, with: 'google', direction: 'out', text: 'two', atMs: 5, state: 'pending', private: false },
+        { row: 4, with: 'google', direction: 'in', text: 'message 4', atMs: 20, state: null, private: false },
       ]);
     });
 

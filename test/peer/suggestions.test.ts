@@ -9,6 +9,9 @@ describe('suggestions', () => {
     expect(completions('message google H', ['google'])).to.deep.equal([]);
     expect(completions('help ', ['google'])).to.include('block');
     expect(completions('hold ', [])).to.deep.equal(['on', 'off']);
+    expect(completions('private g', ['google'])).to.deep.equal(['google']);
+    expect(completions('allow google ', ['google'])).to.include('once');
+    expect(completions('verify google ', ['google'])).to.deep.equal(['yes']);
     expect(completions('online ', ['google'])).to.deep.equal([]);
   });
 });

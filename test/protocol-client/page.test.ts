@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import protobuf from 'protobufjs';
 import { commands } from '../../center/commands/table.ts';
+import { verificationDigits } from '../../peer/links/verification.ts';
 import { errorCodes } from '../../shared/errors.ts';
 import { encodeFrame } from '../../shared/frames.ts';
-import { centerProof, peerProof } from '../../shared/identity.ts';
+import { centerProof, peerProof, tokenKeyProof } from '../../shared/identity.ts';
 
 function read(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -18,13 +19,13 @@ describe('docs/protocol.md', () => {
   const frame = root.lookupType('parley.Frame');
 
   it('has every error code with its meaning, and no other', () => {
-    const table = page.slice(page.indexOf('## 11.'), page.indexOf('## 12.'));
+    const table = page.slice(page.indexOf('## 13.'), page.indexOf('## 14.'));
     const rows = [...table.matchAll(/^\| `(\w+)` \| (.*?) \|/gm)].map(([, code, meaning]) => [code, meaning]);
     expect(Object.fromEntries(rows)).to.deep.equal(errorCodes);
   });
 
   it('has every frame with its number, and no other', () => {
-    const table = page.slice(page.indexOf('## 12.'));
+    const table = page.slice(page.indexOf('## 14.'));
     const rows = [...table.matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, number, name]) => [name, Number(number)]);
     const bodies = frame.oneofs.body?.fieldsArray ?? [];
     expect(Object.fromEntries(rows)).to.deep.equal(Object.fromEntries(bodies.map(({ type, id }) => [type, id])));
@@ -62,7 +63,30 @@ describe('docs/protocol.md', () => {
       centerNonce: Buffer.alloc(32, 2),
       exporter: Buffer.alloc(32, 3),
     };
-    expect(proofs).to.deep.equal([sha256(centerProof(binding)), sha256(peerProof(binding))]);
+    const tokenKey = tokenKeyProof(binding.centerId, binding.identityKey);
+    expect(proofs).to.deep.equal([centerProof(binding), peerProof(binding), tokenKey].map(sha256));
+  });
+
+  it('has every frame of a link by its name, and no other', () => {
+    const table = page.slice(page.indexOf('| in `LinkFrame` |'), page.indexOf('**Hello.** `LinkHello'));
+    const rows = [...table.matchAll(/^\| (`\w+`(?:, `\w+`)*) \| (`\w+`(?:, `\w+`)*) \|/gm)];
+    const words = (cell = '') => [...cell.matchAll(/`(\w+)`/g)].map(([, word]) => word);
+    const bodies = root.lookupType('parley.LinkFrame').oneofs.body?.fieldsArray ?? [];
+    expect(rows.flatMap(([, fields]) => words(fields))).to.deep.equal(bodies.map(({ name }) => snakeCase(name)));
+    expect(rows.flatMap(([, , types]) => words(types))).to.deep.equal(bodies.map(({ type }) => type));
+  });
+
+  it('gives a vector that the digits of a verification fit', () => {
+    const [, digits] = /the digits\s+are `(\d{6})`/.exec(page) ?? [];
+    const side = (account: number, nonce: number, key: number) => ({
+      account,
+      nonce: Buffer.alloc(32, nonce),
+      key: `SHA256:${Buffer.alloc(32, key).toString('base64').replace('=', '')}`,
+    });
+    const [smaller, larger] = [side(7, 1, 3), side(9, 2, 4)];
+    const exporter = Buffer.alloc(32, 5);
+    expect(verificationDigits(smaller, larger, exporter)).to.equal(digits);
+    expect(verificationDigits(larger, smaller, exporter)).to.equal(digits);
   });
 });
 

@@ -11,14 +11,13 @@ import {
   readMessage,
   receiptRoom,
   senderPrefix,
-  varintBytes,
   writeDeliver,
   writeReceipt,
-  writeVarint,
 } from '../../../center/delivery/codec.ts';
 import { ParleyError } from '../../../shared/errors.ts';
 import { decodeFrame, encodeFrame, lengthBytes } from '../../../shared/frames.ts';
 import { parley } from '../../../shared/protocol.js';
+import { varintBytes, writeVarint } from '../../../shared/varint.ts';
 
 const outbox = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');
 const max = Number.MAX_SAFE_INTEGER;

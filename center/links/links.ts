@@ -1,0 +1,275 @@
+// Private links, the center's part: requests and consents, introducing the two sides, and telling them when it is over.
+import { type ErrorCode, ParleyError } from '../../shared/errors.ts';
+import type { parley } from '../../shared/protocol.js';
+import type { Clock } from '../clock.ts';
+import type { CenterIdentity } from '../identity.ts';
+import type { CenterLimits } from '../limits.ts';
+import type { Logger } from '../log.ts';
+import type { ConsentRecord, Store } from '../store/store.ts';
+import type { Wheel } from '../wheel.ts';
+import { candidatesOf, issueIntroduction, type Reach } from './introductions.ts';
+import type { TunnelSession, Tunnels } from './tunnels.ts';
+
+const dayMs = 24 * 3_600_000;
+const maxRequestsShown = 100;
+/** From now until both sides of a punch dial: time for the word to reach both. */
+const punchInMs = 300;
+/** Pairs whose last punch, and accounts whose last probe, are remembered; then the oldest are forgotten. */
+const maxRemembered = 10_000;
+
+export type LinkEndCode = Extract<
+  ErrorCode,
+  'revoked' | 'blocked' | 'displaced' | 'password_changed' | 'logged_out' | 'banned' | 'account_deleted'
+>;
+
+/** An attached session, as links see it. */
+export interface LinkSession extends TunnelSession {
+  readonly name: string;
+  /** Fingerprint of its key. */
+  readonly key: string;
+  /** The port of its connection to the center, as the center sees it. */
+  readonly port: number;
+  readonly reach: Reach;
+}
+
+export interface LinksOptions {
+  store: Store;
+  clock: Clock;
+  wheel: Wheel;
+  identity: CenterIdentity;
+  limits: CenterLimits;
+  log: Logger;
+  tunnels: Tunnels;
+  /** Dials and looks at the certificate: the fingerprint of its key, or null where there is none to be had. */
+  probe(address: string, port: number): Promise<string | null>;
+}
+
+export class Links {
+  readonly tunnels: Tunnels;
+  readonly #options: LinksOptions;
+  readonly #attached = new Map<number, LinkSession>();
+  readonly #punched = new Map<string, number>();
+  readonly #probed = new Map<number, number>();
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    this.tunnels = options.tunnels;
+  }
+
+  // --- who is there ---------------------------------------------------------------------------------
+
+  /** A session is ready for links: it hears of requests that wait, and meets those it has a consent with. */
+  async attach(session: LinkSession): Promise<void> {
+    const { store, clock } = this.#options;
+    this.#attached.set(session.account, session);
+    const asked = await store.addressRequests(session.account, clock.now() - dayMs, maxRequestsShown);
+    for (const from of asked) {
+      const account = await store.account(from);
+      if (account) this.#send(session, { addressRequest: { from, fromName: account.name } });
+    }
+    await this.#introduceAll(session);
+    await this.#probe(session);
+  }
+
+  detach(session: LinkSession): void {
+    if (this.#attached.get(session.account) === session) this.#attached.delete(session.account);
+    this.tunnels.leave(session);
+  }
+
+  #send(session: LinkSession, frame: parley.Frame.$Properties): void {
+    if (this.#attached.get(session.account) === session) session.send(frame);
+  }
+
+  /** Looks whether the peer can be reached where its connection comes from, and at no other address. */
+  async #probe(session: LinkSession): Promise<void> {
+    const { limits, wheel, probe } = this.#options;
+    const { address, listenPort } = session.reach;
+    if (listenPort < 1024) return;
+    const before = this.#probed.get(session.account);
+    const waitMs = before === undefined ? 0 : before + limits.probeIntervalMs - wheel.nowMs;
+    if (waitMs > 0) return this.#probeLater(session, waitMs);
+    remember(this.#probed, session.account, wheel.nowMs);
+    if ((await probe(address, listenPort)) !== session.key) return;
+    session.reach.verified = true;
+    if (this.#attached.get(session.account) === session) await this.#introduceAll(session);
+  }
+
+  #probeLater(session: LinkSession, waitMs: number): void {
+    const expire = (): void => {
+      if (this.#attached.get(session.account) !== session) return;
+      this.#probe(session).catch((error: unknown) => {
+        this.#options.log.warn({ err: error, account: session.account }, 'a peer could not be introduced again');
+      });
+    };
+    this.#options.wheel.schedule({ dueTick: 0, expire }, waitMs);
+  }
+
+  // --- consent --------------------------------------------------------------------------------------
+
+  /** One asks for the other's address. With a consent already there, both are introduced. */
+  async ask(asker: LinkSession, target: number): Promise<void> {
+    const { store, clock } = this.#options;
+    const consent = await this.#consent(asker.account, target);
+    if (consent) return this.#introduce(consent, false);
+    const answer = await store.askAddress(target, asker.account, clock.now(), dayMs);
+    const session = this.#attached.get(target);
+    // Whoever was denied is not told so, and cannot ask again and again.
+    if (answer === 'asked' && session) {
+      this.#send(session, { addressRequest: { from: asker.account, fromName: asker.name } });
+    }
+  }
+
+  async allow(giver: number, asker: number, forMs: number, once: boolean): Promise<void> {
+    const { store, clock } = this.#options;
+    const untilMs = clock.now() + (forMs > 0 ? Math.min(forMs, maxConsentMs) : dayMs);
+    await store.allowAddress(giver, asker, untilMs, once);
+    await this.#introduce({ giver, asker, untilMs, once }, true);
+  }
+
+  async deny(target: number, asker: number): Promise<void> {
+    const now = this.#options.clock.now();
+    await this.#options.store.denyAddress(target, asker, now, now + dayMs);
+  }
+
+  /** Ends what is between the two, whoever gave it; false where there was nothing. */
+  async end(one: number, other: number, code: LinkEndCode): Promise<boolean> {
+    const ended = await this.#options.store.endConsents(one, other);
+    if (ended.length === 0) return false;
+    this.#tellEnd(one, other, code);
+    return true;
+  }
+
+  /** The account's session is over: its links are, and consents that held only once. */
+  async accountEnded(account: number, code: LinkEndCode): Promise<void> {
+    const { store, clock, log } = this.#options;
+    try {
+      const consents = await store.consents(account, clock.now());
+      for (const consent of consents) this.#tellEnd(account, otherOf(consent, account), code, 'other only');
+      if (code === 'logged_out') await store.endConsents(account, null);
+    } catch (error) {
+      log.warn({ err: error, account }, 'links of a session that ended could not be ended');
+    }
+  }
+
+  #tellEnd(one: number, other: number, code: LinkEndCode, whom: 'both' | 'other only' = 'both'): void {
+    this.tunnels.closeBetween(one, other);
+    const sides = whom === 'both' ? [[one, other] as const, [other, one] as const] : [[other, one] as const];
+    for (const [to, about] of sides) {
+      const session = this.#attached.get(to);
+      if (session) this.#send(session, { linkEnd: { account: about, code } });
+    }
+  }
+
+  async #consent(one: number, other: number): Promise<ConsentRecord | null> {
+    const consents = await this.#options.store.consents(one, this.#options.clock.now());
+    const between = consents.filter((consent) => otherOf(consent, one) === other);
+    return between.sort((a, b) => b.untilMs - a.untilMs)[0] ?? null;
+  }
+
+  async #live(one: number, other: number): Promise<ConsentRecord> {
+    const consent = await this.#consent(one, other);
+    if (!consent) throw new ParleyError('no_consent', 'Neither of you lets the other reach it directly.');
+    return consent;
+  }
+
+  // --- introductions --------------------------------------------------------------------------------
+
+  /** Introduces the two again, on demand. Throws no_consent. */
+  async introduce(session: LinkSession, other: number): Promise<void> {
+    this.#introduce(await this.#live(session.account, other), false);
+  }
+
+  async #introduceAll(session: LinkSession): Promise<void> {
+    const { store, clock } = this.#options;
+    const met = new Set<number>();
+    const consents = await store.consents(session.account, clock.now());
+    for (const consent of consents.sort((a, b) => b.untilMs - a.untilMs)) {
+      const other = otherOf(consent, session.account);
+      if (met.has(other)) continue;
+      met.add(other);
+      this.#introduce(consent, false);
+    }
+  }
+
+  #introduce(consent: ConsentRecord, fresh: boolean): void {
+    const asker = this.#attached.get(consent.asker);
+    const giver = this.#attached.get(consent.giver);
+    if (!asker || !giver) return;
+    const { token, expiresAtMs } = issueIntroduction(this.#options, asker, giver, consent.untilMs);
+    for (const [to, of] of [
+      [asker, giver],
+      [giver, asker],
+    ] as const) {
+      const candidates = candidatesOf(of.reach, to.reach).map(({ kind, address, port }) => ({
+        kind: kind === 'verified' ? 1 : 2,
+        address,
+        port,
+      }));
+      this.#send(to, {
+        introduction: {
+          account: of.account,
+          name: of.name,
+          key: of.key,
+          token,
+          expiresAtMs,
+          consentUntilMs: consent.untilMs,
+          once: consent.once,
+          dialFirst: to === asker,
+          fresh,
+          candidates,
+        },
+      });
+    }
+  }
+
+  // --- where there is no direct way ---------------------------------------------------------------------
+
+  #attachedAs(other: number): LinkSession {
+    const found = this.#attached.get(other);
+    if (!found) throw new ParleyError('unknown_account', 'The other one is not online.');
+    return found;
+  }
+
+  /** Lets both dial each other at one moment. Throws no_consent, unknown_account where the other is away, rate_limited, unsupported. */
+  async punch(session: LinkSession, account: number): Promise<void> {
+    await this.#live(session.account, account);
+    const other = this.#attachedAs(account);
+    if (session.reach.loopback || other.reach.loopback) {
+      throw new ParleyError('unsupported', 'There is no NAT between peers that reach the center over loopback.');
+    }
+    const { wheel, limits } = this.#options;
+    const pair = [session.account, account].sort((a, b) => a - b).join(':');
+    const before = this.#punched.get(pair);
+    if (before !== undefined && wheel.nowMs - before < limits.punchIntervalMs) {
+      throw new ParleyError('rate_limited', 'This pair has just tried.', { retryAfterMs: limits.punchIntervalMs });
+    }
+    remember(this.#punched, pair, wheel.nowMs);
+    for (const [to, of] of [
+      [session, other],
+      [other, session],
+    ] as const) {
+      const { address } = of.reach;
+      this.#send(to, { punchAt: { account: of.account, address, port: of.port, inMs: punchInMs } });
+    }
+  }
+
+  /** Throws no_consent, unknown_account where the other is away, busy, quota. */
+  async openTunnel(session: LinkSession, account: number): Promise<{ tunnel: number; creditBytes: number }> {
+    await this.#live(session.account, account);
+    return this.tunnels.open(session, this.#attachedAs(account));
+  }
+}
+
+const maxConsentMs = 365 * dayMs;
+
+function otherOf({ giver, asker }: ConsentRecord, account: number): number {
+  return giver === account ? asker : giver;
+}
+
+function remember<Key>(map: Map<Key, number>, key: Key, value: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= maxRemembered) return;
+  const [oldest] = map.keys();
+  if (oldest !== undefined) map.delete(oldest);
+}

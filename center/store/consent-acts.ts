@@ -1,0 +1,84 @@
+// Who has asked for whose address, and who lets whom reach it directly, until when.
+import type { DatabaseSync } from 'node:sqlite';
+import { type Acts, query } from './acts.ts';
+
+interface ConsentRow {
+  giver: number;
+  asker: number;
+  until_ms: number;
+  once: number;
+}
+
+export function consentActs(
+  db: DatabaseSync,
+): Pick<Acts, 'askAddress' | 'addressRequests' | 'denyAddress' | 'allowAddress' | 'consents' | 'endConsents'> {
+  const request = query<{ asked_at_ms: number; silent_until_ms: number }>(
+    db,
+    'SELECT asked_at_ms, silent_until_ms FROM address_requests WHERE target = ? AND asker = ?',
+  );
+  const putRequest = query(
+    db,
+    `INSERT INTO address_requests (target, asker, asked_at_ms, silent_until_ms) VALUES (?, ?, ?, ?)
+     ON CONFLICT (target, asker) DO UPDATE SET asked_at_ms = excluded.asked_at_ms, silent_until_ms = excluded.silent_until_ms`,
+  );
+  const dropRequest = query(db, 'DELETE FROM address_requests WHERE target = ? AND asker = ?');
+  const openRequests = query<{ asker: number }>(
+    db,
+    'SELECT asker FROM address_requests WHERE target = ? AND asked_at_ms > ? AND silent_until_ms = 0 ORDER BY asked_at_ms LIMIT ?',
+  );
+  const putConsent = query(
+    db,
+    `INSERT INTO consents (giver, asker, until_ms, once) VALUES (?, ?, ?, ?)
+     ON CONFLICT (giver, asker) DO UPDATE SET until_ms = excluded.until_ms, once = excluded.once`,
+  );
+  const live = query<ConsentRow>(
+    db,
+    `SELECT giver, asker, until_ms, once FROM consents WHERE giver = ?1 AND until_ms > ?2
+     UNION ALL SELECT giver, asker, until_ms, once FROM consents WHERE asker = ?1 AND until_ms > ?2`,
+  );
+  const dropPair = query(db, 'DELETE FROM consents WHERE (giver = ?1 AND asker = ?2) OR (giver = ?2 AND asker = ?1)');
+  const dropOnce = query<{ giver: number; asker: number }>(
+    db,
+    'DELETE FROM consents WHERE once = 1 AND (giver = ?1 OR asker = ?1) RETURNING giver, asker',
+  );
+  const dropEnded = query(db, 'DELETE FROM consents WHERE until_ms <= ? AND (giver = ? OR asker = ?)');
+
+  return {
+    askAddress(target, asker, nowMs, openForMs) {
+      const before = request.get(target, asker);
+      if (before && before.silent_until_ms > nowMs) return 'silent';
+      if (before && before.silent_until_ms === 0 && before.asked_at_ms > nowMs - openForMs) return 'open';
+      putRequest.run(target, asker, nowMs, 0);
+      return 'asked';
+    },
+
+    addressRequests(target, askedAfterMs, limit) {
+      return openRequests.all(target, askedAfterMs, limit).map(({ asker }) => asker);
+    },
+
+    denyAddress(target, asker, nowMs, silentUntilMs) {
+      putRequest.run(target, asker, nowMs, silentUntilMs);
+    },
+
+    allowAddress(giver, asker, untilMs, once) {
+      dropRequest.run(giver, asker);
+      putConsent.run(giver, asker, untilMs, Number(once));
+    },
+
+    consents(account, nowMs) {
+      dropEnded.run(nowMs, account, account);
+      return live.all(account, nowMs).map(({ giver, asker, until_ms, once }) => ({
+        giver,
+        asker,
+        untilMs: until_ms,
+        once: once === 1,
+      }));
+    },
+
+    endConsents(account, other) {
+      if (other !== null) return Number(dropPair.run(account, other).changes) > 0 ? [other] : [];
+      const ended = dropOnce.all(account).map(({ giver, asker }) => (giver === account ? asker : giver));
+      return [...new Set(ended)];
+    },
+  };
+}

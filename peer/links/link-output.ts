@@ -1,0 +1,91 @@
+// What a link has to say: written into one piece of memory during a turn, and given to the stream at its end.
+import type { Duplex } from 'node:stream';
+import { lengthBytes } from '../../shared/frames.ts';
+import { varintBytes, writeVarint } from '../../shared/varint.ts';
+
+const chunkBytes = 131_072;
+/** Waiting to be written; above it no more messages are taken, until half of it is gone. */
+const maxWaitingBytes = 524_288;
+/** Pieces of memory kept for the next turns. */
+const maxSpares = 8;
+
+// LinkFrame { message = 2 { number = 1, sent_at_ms = 2, body = 3 } }
+const tagMessage = 0x12;
+const tagNumber = 0x08;
+const tagSentAt = 0x10;
+const tagBody = 0x1a;
+const maxVarintBytes = 9;
+
+export class LinkOutput {
+  readonly #stream: Duplex;
+  #chunk: Buffer | null = null;
+  #used = 0;
+  #writingBytes = 0;
+  readonly #spares: Buffer[] = [];
+  #onRoom: (() => void) | null = null;
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+  }
+
+  /** False while too much waits to be written. */
+  get hasRoom(): boolean {
+    return this.#writingBytes + this.#used < maxWaitingBytes;
+  }
+
+  /** Calls once when there is room again. */
+  onceRoom(call: () => void): void {
+    this.#onRoom = call;
+  }
+
+  /** A whole frame, with its length. */
+  frame(bytes: Buffer): void {
+    const chunk = this.#reserve(bytes.length);
+    bytes.copy(chunk, this.#used);
+    this.#used += bytes.length;
+  }
+
+  /** A message, encoded in place: long texts are copied once. */
+  message(number: number, sentAtMs: number, body: string): void {
+    const bodyBytes = Buffer.byteLength(body);
+    const inner = 1 + varintBytes(number) + 1 + varintBytes(sentAtMs) + 1 + varintBytes(bodyBytes) + bodyBytes;
+    const outer = 1 + varintBytes(inner) + inner;
+    const chunk = this.#reserve(lengthBytes + outer + maxVarintBytes);
+    let at = chunk.writeUInt32BE(outer, this.#used);
+    chunk[at++] = tagMessage;
+    at = writeVarint(chunk, at, inner);
+    chunk[at++] = tagNumber;
+    at = writeVarint(chunk, at, number);
+    chunk[at++] = tagSentAt;
+    at = writeVarint(chunk, at, sentAtMs);
+    chunk[at++] = tagBody;
+    at = writeVarint(chunk, at, bodyBytes);
+    this.#used = at + chunk.write(body, at, 'utf8');
+  }
+
+  #reserve(bytes: number): Buffer {
+    if (this.#chunk && this.#chunk.length - this.#used >= bytes) return this.#chunk;
+    if (this.#chunk) this.flush();
+    else queueMicrotask(() => this.flush());
+    this.#chunk = (bytes <= chunkBytes && this.#spares.pop()) || Buffer.allocUnsafeSlow(Math.max(bytes, chunkBytes));
+    this.#used = 0;
+    return this.#chunk;
+  }
+
+  flush(): void {
+    const chunk = this.#chunk;
+    const used = this.#used;
+    this.#chunk = null;
+    this.#used = 0;
+    if (!chunk || used === 0 || this.#stream.destroyed || !this.#stream.writable) return;
+    this.#writingBytes += used;
+    this.#stream.write(chunk.subarray(0, used), () => {
+      this.#writingBytes -= used;
+      if (chunk.length === chunkBytes && this.#spares.length < maxSpares) this.#spares.push(chunk);
+      if (!this.#onRoom || this.#writingBytes > maxWaitingBytes / 2) return;
+      const call = this.#onRoom;
+      this.#onRoom = null;
+      call();
+    });
+  }
+}

@@ -1,0 +1,409 @@
+// Private links of one account: what the center says of them, what comes to the peer's own port, and a pairing for each
+// other account.
+import type { KeyObject } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { selfSigned } from '../../shared/certificate.ts';
+import { asParleyError, ParleyError } from '../../shared/errors.ts';
+import { fingerprint, publicDer } from '../../shared/identity.ts';
+import { foldName } from '../../shared/names.ts';
+import type { parley } from '../../shared/protocol.js';
+import { safeLine } from '../../shared/text.ts';
+import { type CanLive, endpoint, isLoopback, plainAddress } from '../addresses.ts';
+import type { Connection } from '../connection.ts';
+import type { LinkInfo, OutgoingMessage, PeerEvent } from '../events.ts';
+import type { Feed } from '../feed.ts';
+import type { Incoming } from '../incoming.ts';
+import { type Credentials, dialLink, secureLink } from '../socket.ts';
+import type { Store } from '../store.ts';
+import { type Until, Waiters } from '../waiters.ts';
+import { DialBudget, secureOutgoing } from './dial.ts';
+import { Door } from './door.ts';
+import { type Introduced, type Introduction, IntroductionJudge, readIntroduction } from './introduction.ts';
+import type { LinkChannel } from './link.ts';
+import { Pairing, type PairingHost } from './pairing.ts';
+import { PrivateStore } from './private-store.ts';
+import { Tunnel } from './tunnel.ts';
+import { explain, whyPending } from './why.ts';
+
+/** Accounts introduced; more than anybody consents with. */
+const maxPairings = 1000;
+/** A punch gives up after this, having sent at most five SYNs. */
+const punchTimeoutMs = 8_000;
+const punchTries = 5;
+const punchPauseMs = 400;
+const maxBehindMessages = 512;
+
+export interface LinksOptions {
+  account: number;
+  key: KeyObject;
+  store: Store;
+  incoming: Incoming;
+  feed: Feed;
+}
+
+export class Links implements PairingHost {
+  readonly self: Introduced;
+  readonly store: PrivateStore;
+  readonly budget = new DialBudget();
+  readonly #options: LinksOptions;
+  readonly #pairings = new Map<number, Pairing>();
+  readonly #tunnels = new Map<number, Tunnel>();
+  readonly #waiters = new Waiters();
+  #credentials: Credentials | null = null;
+  #connection: Connection | null = null;
+  /** The connection to the center was, when there was one last. */
+  #isOverLoopback = false;
+  #judge: IntroductionJudge | null = null;
+  /** The center's time minus this machine's. */
+  #offsetMs = 0;
+  /** Introductions that came before the certificate was made. */
+  readonly #ready: Promise<void>;
+  readonly #door: Door;
+  #isClosed = false;
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    this.self = { account: options.account, key: fingerprint(publicDer(options.key)) };
+    this.store = new PrivateStore(options.store, options.incoming);
+    this.#ready = selfSigned(options.key).then((credentials) => {
+      this.#credentials = credentials;
+    });
+    this.#door = new Door({
+      ready: this.#ready,
+      credentials: () => this.credentials(),
+      pairingOf: (key) => this.#of(key),
+    });
+  }
+
+  // --- the center -----------------------------------------------------------------------------------
+
+  attach(connection: Connection): void {
+    const { centerId, identityKey, tokenKey, tokenKeySignature, timeMs } = connection.hello;
+    this.#connection = connection;
+    this.#isOverLoopback = isLoopback(connection.localEnd?.address ?? '');
+    this.#offsetMs = timeMs - Date.now();
+    if (tokenKey.length === 0) return;
+    const claim = { centerId, identityKey, tokenKey, tokenKeySignature };
+    this.#judge = new IntroductionJudge(this.self, claim, () => this.nowMs());
+  }
+
+  /** The connection to the center is gone: relayed links with it, direct ones go on. */
+  detach(): void {
+    this.#connection = null;
+    for (const tunnel of this.#tunnels.values()) tunnel.ended();
+    this.#tunnels.clear();
+  }
+
+  close(reason: ParleyError): void {
+    this.#isClosed = true;
+    for (const pairing of this.#pairings.values()) pairing.close(reason);
+    this.detach();
+    this.#waiters.failAll(reason);
+  }
+
+  /** True if the frame was about links. */
+  take(frame: parley.Frame): boolean {
+    if (frame.addressRequest)
+      this.emit({ type: 'address_request', from: safeLine(frame.addressRequest.fromName ?? '') });
+    else if (frame.introduction) void this.#introduced(readIntroduction(frame.introduction));
+    else if (frame.linkEnd) this.#pairings.get(frame.linkEnd.account ?? 0)?.end(frame.linkEnd.code ?? '');
+    else if (frame.punchAt) {
+      const { account, address, port, inMs } = frame.punchAt;
+      this.#pairings.get(account ?? 0)?.punch({ address: address ?? '', port: port ?? 0 }, inMs ?? 0);
+    } else if (frame.tunnelOpened) void this.#tunnelOpened(frame.tunnelOpened);
+    else if (frame.tunnelData) this.#tunnel(frame.tunnelData)?.data(frame.tunnelData.data ?? new Uint8Array());
+    else if (frame.tunnelCredit) this.#tunnel(frame.tunnelCredit)?.credit(frame.tunnelCredit.bytes ?? 0);
+    else if (frame.tunnelClose) this.#tunnel(frame.tunnelClose)?.ended();
+    else return false;
+    return true;
+  }
+
+  async #introduced(introduction: Introduction): Promise<void> {
+    await this.#ready;
+    if (this.#isClosed || introduction.account === this.self.account) return;
+    try {
+      this.admit(introduction.token, introduction);
+      this.#pairing(introduction.account, introduction.name).introduced(introduction);
+    } catch (error) {
+      this.emit({
+        type: 'notice',
+        text: `An introduction to ${introduction.name} is not good: ${asParleyError(error).message}`,
+      });
+    }
+  }
+
+  #pairing(account: number, name: string): Pairing {
+    let pairing = this.#pairings.get(account);
+    if (!pairing) {
+      if (this.#pairings.size >= maxPairings) throw new ParleyError('busy', 'Too many accounts were introduced.');
+      pairing = new Pairing(account, name, this);
+      this.#pairings.set(account, pairing);
+    }
+    return pairing;
+  }
+
+  // --- tunnels --------------------------------------------------------------------------------------
+
+  #tunnel({ tunnel }: { tunnel?: number | null }): Tunnel | undefined {
+    return this.#tunnels.get(tunnel ?? 0);
+  }
+
+  #newTunnel({ tunnel, creditBytes }: parley.TunnelOpened.$Properties): Tunnel {
+    const connection = this.#connection;
+    const made = new Tunnel(tunnel ?? 0, creditBytes ?? 0, (frame) => {
+      if (connection === this.#connection) connection?.send(frame);
+    });
+    this.#tunnels.set(made.id, made);
+    made.once('close', () => this.#tunnels.delete(made.id));
+    made.on('error', () => undefined);
+    return made;
+  }
+
+  /** The other side has opened a tunnel: it is the TLS client in it. */
+  async #tunnelOpened(opened: parley.TunnelOpened.$Properties): Promise<void> {
+    const tunnel = this.#newTunnel(opened);
+    await this.#ready;
+    const pairing = this.#pairings.get(opened.account ?? 0);
+    try {
+      if (!pairing?.introduction) throw new ParleyError('no_consent', 'Nobody of this account was introduced.');
+      const secured = await secureLink(tunnel, 'server', this.credentials());
+      pairing.found({ ...secured, isClient: false, route: 'relayed', where: '', localAddress: '' });
+    } catch {
+      tunnel.destroy();
+    }
+  }
+
+  async openTunnel(account: number): Promise<Duplex> {
+    const { tunnelOpened } = await this.#center.request({ tunnelOpen: { account } });
+    return this.#newTunnel(tunnelOpened ?? {});
+  }
+
+  async secure(stream: Duplex, introduction: Introduction): Promise<LinkChannel> {
+    return secureOutgoing(stream, '', { key: introduction.key, credentials: this.credentials(), route: 'relayed' });
+  }
+
+  /** Somebody connected to the peer's own port. */
+  accept(socket: Socket): void {
+    if (this.#isClosed) socket.destroy();
+    else void this.#door.accept(socket);
+  }
+
+  #of(key: string): Pairing | null {
+    for (const pairing of this.#pairings.values()) if (pairing.introduction?.key === key) return pairing;
+    return null;
+  }
+
+  /** This machine has other addresses now. */
+  moved(canLive: CanLive): void {
+    for (const pairing of this.#pairings.values()) pairing.moved(canLive);
+  }
+
+  // --- what pairings need -----------------------------------------------------------------------------
+
+  get #center(): Connection {
+    if (!this.#connection) throw new ParleyError('disconnected', 'There is no connection to the center now.');
+    return this.#connection;
+  }
+
+  credentials(): Credentials {
+    if (!this.#credentials) throw new ParleyError('busy', 'The certificate is not made yet.');
+    return this.#credentials;
+  }
+
+  nowMs(): number {
+    return Date.now() + this.#offsetMs;
+  }
+
+  isCenterThere(): boolean {
+    return this.#connection !== null;
+  }
+
+  isOverLoopback(): boolean {
+    return this.#isOverLoopback;
+  }
+
+  async askPunch(account: number): Promise<void> {
+    await this.#center.request({ punch: { account } });
+  }
+
+  async askIntroduction(account: number): Promise<void> {
+    await this.#center.request({ introduce: { account } });
+  }
+
+  /** Both sides dial at this moment, each from the port that its NAT has kept for the center (RFC 5128, 3.3). */
+  async punch(
+    introduction: Introduction,
+    to: { address: string; port: number },
+    signal: AbortSignal,
+  ): Promise<LinkChannel> {
+    const from = this.#connection?.localEnd;
+    if (!from) throw new ParleyError('disconnected', 'The port of the connection to the center is not known.');
+    const deadline = performance.now() + punchTimeoutMs;
+    const where = endpoint(to.address, to.port);
+    for (let tries = 1; ; tries++) {
+      try {
+        const timeoutMs = Math.max(1, deadline - performance.now());
+        const socket = await dialLink({ ...to, from, timeoutMs, signal });
+        const side = this.self.account < introduction.account ? 'client' : 'server';
+        const secured = await secureLink(socket, side, this.credentials());
+        const localAddress = plainAddress(from.address);
+        return { ...secured, isClient: side === 'client', route: 'punched', where, localAddress };
+      } catch (error) {
+        // A refusal may only mean that the other side was not that far.
+        if (signal.aborted || tries === punchTries || performance.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, punchPauseMs));
+      }
+    }
+  }
+
+  admit(token: string, other: Introduced): void {
+    if (!this.#judge) throw new ParleyError('bad_token', 'The center does not introduce anybody.');
+    const { account, key } = this.#judge.other(token);
+    if (account !== other.account || key !== other.key) {
+      throw new ParleyError('bad_token', 'The introduction is for somebody else.');
+    }
+  }
+
+  afterCommit(act: () => void): void {
+    this.#options.store.afterCommit(act);
+  }
+
+  isBehind(): boolean {
+    return this.#options.feed.waitingMessages > maxBehindMessages;
+  }
+
+  emit(event: PeerEvent): void {
+    this.#options.feed.emit(event);
+  }
+
+  show(
+    row: number,
+    { from, account, text, sentAtMs }: { from: string; account: number; text: string; sentAtMs: number },
+  ): void {
+    const receivedAtMs = Date.now();
+    const shownRow = this.#options.store.durable ? row : 0;
+    const message = {
+      row: shownRow,
+      from,
+      fromAccount: account,
+      text,
+      sentAtMs,
+      receivedAtMs,
+      waited: false,
+      again: false,
+      private: true,
+    };
+    this.#options.feed.emit({ type: 'message', message }, () => this.#options.incoming.shown(row));
+  }
+
+  onStored(message: OutgoingMessage): void {
+    this.#options.store.afterCommit(() => {
+      this.#waiters.reached(message, 'stored');
+      this.emit({ type: 'stored', message });
+    });
+  }
+
+  // --- what the user asks for ---------------------------------------------------------------------------
+
+  /** Puts a private message in the outbox; it goes when there is a link. */
+  async send(name: string, text: string, until: Until, signal?: AbortSignal): Promise<OutgoingMessage> {
+    const to = await this.#resolve(name);
+    const message = this.store.add(to, text);
+    const outcome = this.#waiters.add(message.id, until, signal);
+    this.afterCommit(() => {
+      this.#waiters.reached(message, 'outbox');
+      this.#pairings.get(to.account)?.pump();
+      this.#pairings.get(to.account)?.connect();
+    });
+    return outcome;
+  }
+
+  async #resolve(name: string): Promise<{ account: number; name: string }> {
+    const known = this.#named(name);
+    if (known) return { account: known.account, name: known.name };
+    // A name may have been given to another account: the center knows.
+    const written = this.#connection ? null : this.store.accountNamed(name);
+    if (written) return written;
+    const { accountEntry } = await this.#center.request({ lookup: { name } });
+    return { account: accountEntry?.account ?? 0, name: safeLine(accountEntry?.name ?? name) };
+  }
+
+  #named(name: string): Pairing | undefined {
+    const folded = foldName(name);
+    for (const pairing of this.#pairings.values()) if (foldName(pairing.name) === folded) return pairing;
+    return undefined;
+  }
+
+  #existing(name: string): Pairing {
+    const pairing = this.#named(name);
+    if (!pairing)
+      throw new ParleyError('no_consent', `You and ${name} were not introduced: getaddress ${name} asks for it.`);
+    return pairing;
+  }
+
+  /** Private messages that the other side has not stored, with why. */
+  outbox(): OutgoingMessage[] {
+    return this.store
+      .allPending()
+      .map((message) => ({ ...message, reason: whyPending(message.to, this.#named(message.to)) }));
+  }
+
+  /** Takes a private message out of the outbox; null if there is none of this id. It may be shown over there all the same. */
+  cancel(id: number): OutgoingMessage | null {
+    const message = this.store.allPending().find((pending) => pending.id === id);
+    if (!message) return null;
+    if (this.#named(message.to)?.link) throw new ParleyError('already_accepted', 'It is on its way already.');
+    this.store.cancel(id);
+    const cancelled: OutgoingMessage = { ...message, state: 'failed', reason: 'cancelled' };
+    this.#waiters.failed(id, new ParleyError('cancelled', 'The message was cancelled.'));
+    return cancelled;
+  }
+
+  links(): LinkInfo[] {
+    const infos: LinkInfo[] = [];
+    for (const pairing of this.#pairings.values()) {
+      const link = pairing.link;
+      if (!link) continue;
+      const { route, where, key } = link.channel;
+      const verified = pairing.isVerified(key);
+      infos.push({
+        name: pairing.name,
+        route,
+        verified,
+        sinceMs: link.openedAtMs,
+        where,
+        roundTripMs: link.roundTripMs,
+      });
+      // For the next time that they are listed.
+      link.ping();
+    }
+    return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** What was tried, what failed and what would help, in words. */
+  why(name: string): string[] {
+    return explain(this.#existing(name), this.isCenterThere());
+  }
+
+  verify(name: string): void {
+    this.#existing(name).verify();
+  }
+
+  confirm(name: string): void {
+    this.#existing(name).confirm();
+  }
+
+  trust(name: string): void {
+    this.#existing(name).trust();
+  }
+
+  untrust(name: string): void {
+    this.#existing(name).untrust();
+  }
+
+  /** Lets go of a link whose consent was ended here, without waiting for the center. */
+  end(name: string, code: string): void {
+    this.#named(name)?.end(code);
+  }
+}

@@ -1,0 +1,70 @@
+// The words of `why`: which way a link goes or what stands in its way, what was tried, and what would help.
+import type { Route } from './link.ts';
+import type { Pairing } from './pairing.ts';
+
+const routeWords: Record<Route, string> = {
+  direct: 'is direct: nobody stands between the two machines',
+  'dialled back': 'is direct: the other side reached this one, which could not reach it',
+  punched: 'is direct: both sides opened their NATs or firewalls towards each other at one moment',
+  relayed: 'is relayed: the center passes on what it cannot read',
+};
+
+/** Ends of a session, not of the consent: a link comes up again when the other one is back. */
+const awayWords = new Map([
+  ['displaced', 'has logged in elsewhere'],
+  ['password_changed', 'has changed the password'],
+  ['logged_out', 'has logged out'],
+]);
+
+/** A line for each thing to know. */
+export function explain(pairing: Pairing, isCenterThere: boolean): string[] {
+  const lines = [state(pairing)];
+  if (isUnreachable(pairing)) {
+    lines.push(`No address of ${pairing.name} could be dialled: its port is closed, or behind a NAT or a firewall.`);
+  }
+  for (const { atMs, attempt } of pairing.notes) {
+    lines.push(`${new Date(atMs).toTimeString().slice(0, 8)} ${attempt.what}: ${attempt.outcome}`);
+  }
+  const advice = help(pairing, isCenterThere);
+  if (advice) lines.push(advice);
+  return lines;
+}
+
+function state({ name, link, standing, endedBy }: Pairing): string {
+  if (link) {
+    const where = link.channel.where ? ` (${link.channel.where})` : '';
+    return `The link with ${name} ${routeWords[link.channel.route]}${where}.`;
+  }
+  if (standing === 'introduced') return `There is no link with ${name} now; it is tried again.`;
+  if (standing === 'new key') return `${name} uses a new machine: nothing is linked until trust ${name}.`;
+  const away = awayWords.get(endedBy);
+  if (away) return `There is no link with ${name}, who ${away}.`;
+  return `There is no link with ${name}: the consent has ended${endedBy ? ` (${endedBy})` : ''}.`;
+}
+
+/** Where this side was to dial and could not. */
+function isUnreachable({ link, introduction }: Pairing): boolean {
+  if (!introduction || introduction.candidates.length > 0) return false;
+  return link?.channel.route !== 'direct';
+}
+
+function help({ name, link, standing, endedBy }: Pairing, isCenterThere: boolean): string {
+  if (link?.channel.route === 'relayed') {
+    return 'A direct link would need one of the two ports to be open: forward the port of one peer in its router, or allow it in its firewall.';
+  }
+  if (link || standing === 'new key') return '';
+  if (awayWords.has(endedBy)) return `When ${name} is back, a link comes up by itself.`;
+  if (standing !== 'introduced') return `getaddress ${name} asks for a new consent.`;
+  return isCenterThere
+    ? `If ${name} is online, a link comes up by itself.`
+    : 'The center is away: only known addresses can be tried.';
+}
+
+/** Why a private message waits. */
+export function whyPending(name: string, pairing: Pairing | undefined): string {
+  if (!pairing) return `waiting for ${name}, or for consent`;
+  if (pairing.link) return 'on its way';
+  if (pairing.standing === 'new key') return `${name} uses a new machine: trust ${name}`;
+  const isConsented = pairing.standing === 'introduced' || awayWords.has(pairing.endedBy);
+  return isConsented ? `waiting for a link with ${name}` : `waiting for ${name}’s consent`;
+}
