@@ -196,10 +196,6 @@ export class Session implements SenderSession, Recipient, Listener {
   #reply(request: number, body: Reply): void {
     if (this.state.name === 'ended') return;
     this.#connection.send({ request, ...body });
-    // Each answer gives anew the time to log in.
-    if (this.state.name === 'greeted') {
-      this.services.wheel.schedule(this.#timeout, this.services.limits.loginTimeoutMs);
-    }
   }
 
   // --- reading no faster than answered ---------------------------------------------------------------
@@ -319,8 +315,13 @@ export class Session implements SenderSession, Recipient, Listener {
         },
       },
     });
+    this.awaitLogin(binding);
+  }
+
+  /** Greeted, or refused: from now there is so long to log in. Other answers give no more time. */
+  awaitLogin(binding: Binding): void {
     this.state = { name: 'greeted', binding };
-    this.services.wheel.schedule(this.#timeout, limits.loginTimeoutMs);
+    this.services.wheel.schedule(this.#timeout, this.services.limits.loginTimeoutMs);
   }
 
   // --- being a member -------------------------------------------------------------------------------

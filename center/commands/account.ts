@@ -77,7 +77,7 @@ async function enter(
     presence.arrive(session);
     return { reply: welcome(loggedIn) };
   } catch (error) {
-    if (session.state.name === 'entering') session.state = { name: 'greeted', binding };
+    if (session.state.name === 'entering') session.awaitLogin(binding);
     throw error;
   }
 }
