@@ -28,6 +28,11 @@ export function markSum({
   return sum(sender, recipient, accepted, stored);
 }
 
+/** The same checksum of values that are at hand. */
+export function rowSum(...values: number[]): number {
+  return values.reduce((total, value, index) => total + (2 * index + 1) * (value % modulus), 0);
+}
+
 function sum(...values: string[]): string {
   return values.map((value, index) => `${2 * index + 1} * ((${value}) % ${modulus})`).join(' + ');
 }

@@ -1,0 +1,18 @@
+// What must be done to a database that is an earlier state of its center: a backup, or what was left of a damaged one.
+import type { DatabaseSync } from 'node:sqlite';
+import { mailboxSum } from './schema.ts';
+
+/** More positions than a mailbox gives out between two backups. */
+const lostPositions = 2 ** 32;
+
+/**
+ * Ends every session (one that was ended since must not come back), and keeps every mailbox from giving out positions
+ * that it may have given out since.
+ */
+export function rewind(db: DatabaseSync): void {
+  const reservedTo = `reserved_to + ${lostPositions}`;
+  db.exec(`
+    UPDATE accounts SET jti = NULL, next_jti = NULL, session_key = NULL, session_expires_at_ms = NULL, online = 0;
+    UPDATE mailboxes SET reserved_to = ${reservedTo}, checksum = ${mailboxSum({ reservedTo })};
+  `);
+}
