@@ -72,7 +72,7 @@ describe('private links', function () {
       await seas.sees('(private) <google>: Hello to you\n>');
       await seas.enter('links');
       await seas.sees(
-        /\ngoogle {2}(direct|dialled back) {2}127\.0\.0\.1:\d+ {2}\d+\.\d ms {2}unverified {2}since 20..-..-.. ..:..\n>/,
+        /\ngoogle {2}(direct|dialled back) {2}127\.0\.0\.1:\d+ {2}\d+(\.\d)? ms {2}unverified {2}since 20..-..-.. ..:..\n>/,
       );
       await seas.enter('why google');
       await seas.sees('The link with google is direct');
