@@ -1,4 +1,5 @@
 // The commands of private links: asking, allowing, talking, and knowing who is at the other end.
+import { setTimeout as pause } from 'node:timers/promises';
 import { ParleyError } from '../shared/errors.ts';
 import { foldName } from '../shared/names.ts';
 import type { PeerApi } from './api.ts';
@@ -14,6 +15,8 @@ type LinkCommandName = Extract<
 
 /** Nobody has more. */
 export const maxConsentsListed = 10_000;
+/** Long enough for the answer of most. */
+const measuringMs = 100;
 const minuteMs = 60_000;
 const unitMs = { m: minuteMs, h: 60 * minuteMs, d: 24 * 60 * minuteMs };
 /** The center keeps no consent longer. */
@@ -115,6 +118,8 @@ export const linkCommands: Rows<LinkCommandName> = {
     split: nothing,
     build: () => ({ command: 'links' }),
     async run({ peer }) {
+      // To list them is to measure them: what was measured before is of some time ago.
+      if (peer.links().length > 0) await pause(measuringMs);
       return { reply: 'links', links: peer.links() };
     },
   },

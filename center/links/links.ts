@@ -50,6 +50,8 @@ export class Links {
   readonly #attached = new Map<number, LinkSession>();
   readonly #punched = new Map<string, number>();
   readonly #probed = new Map<number, number>();
+  /** Those that are looked at again when they may be. */
+  readonly #toProbe = new Set<LinkSession>();
 
   constructor(options: LinksOptions) {
     this.#options = options;
@@ -95,7 +97,10 @@ export class Links {
   }
 
   #probeLater(session: LinkSession, waitMs: number): void {
+    if (this.#toProbe.has(session)) return;
+    this.#toProbe.add(session);
     const expire = (): void => {
+      this.#toProbe.delete(session);
       if (this.#attached.get(session.account) !== session) return;
       this.#probe(session).catch((error: unknown) => {
         this.#options.log.warn({ err: error, account: session.account }, 'a peer could not be introduced again');
@@ -110,7 +115,7 @@ export class Links {
   async ask(asker: LinkSession, target: number): Promise<void> {
     const { store, clock } = this.#options;
     const consent = await this.#consent(asker.account, target);
-    if (consent) return this.#introduce(consent, false);
+    if (consent) return this.#introduceAgain(consent);
     const answer = await store.askAddress(target, asker.account, clock.now(), dayMs);
     const session = this.#attached.get(target);
     // Whoever was denied is not told so, and cannot ask again and again.
@@ -176,7 +181,19 @@ export class Links {
 
   /** Introduces the two again, on demand. Throws no_consent. */
   async introduce(session: LinkSession, other: number): Promise<void> {
-    this.#introduce(await this.#live(session.account, other), false);
+    this.#introduceAgain(await this.#live(session.account, other));
+  }
+
+  /** A port that could not be reached before may have been opened since. */
+  #introduceAgain(consent: ConsentRecord): void {
+    this.#introduce(consent, false);
+    for (const account of [consent.asker, consent.giver]) {
+      const session = this.#attached.get(account);
+      if (!session || session.reach.verified) continue;
+      this.#probe(session).catch((error: unknown) => {
+        this.#options.log.warn({ err: error, account }, 'a peer could not be looked at again');
+      });
+    }
   }
 
   async #introduceAll(session: LinkSession): Promise<void> {

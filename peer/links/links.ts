@@ -28,6 +28,8 @@ import { explain, whyPending } from './why.ts';
 
 /** Accounts introduced; more than anybody consents with. */
 const maxPairings = 1000;
+/** Frames before the certificate is made, which takes milliseconds. */
+const maxEarly = 4000;
 /** A punch gives up after this, having sent at most five SYNs. */
 const punchTimeoutMs = 8_000;
 const punchTries = 5;
@@ -57,8 +59,10 @@ export class Links implements PairingHost {
   #judge: IntroductionJudge | null = null;
   /** The center's time minus this machine's. */
   #offsetMs = 0;
-  /** Introductions that came before the certificate was made. */
+  /** Settles when the certificate is made. */
   readonly #ready: Promise<void>;
+  /** What came before that; null afterwards. */
+  #early: parley.Frame[] | null = [];
   readonly #door: Door;
   #isClosed = false;
 
@@ -68,6 +72,7 @@ export class Links implements PairingHost {
     this.store = new PrivateStore(options.store, options.incoming);
     this.#ready = selfSigned(options.key).then((credentials) => {
       this.#credentials = credentials;
+      this.#takeEarly();
     });
     this.#door = new Door({
       ready: this.#ready,
@@ -104,9 +109,11 @@ export class Links implements PairingHost {
 
   /** True if the frame was about links. */
   take(frame: parley.Frame): boolean {
-    if (frame.addressRequest)
+    // All of it in the order in which it came: an introduction must not outlive the end that follows it.
+    if (this.#early && isOfLinks(frame)) this.#keepEarly(this.#early, frame);
+    else if (frame.addressRequest)
       this.emit({ type: 'address_request', from: safeLine(frame.addressRequest.fromName ?? '') });
-    else if (frame.introduction) void this.#introduced(readIntroduction(frame.introduction));
+    else if (frame.introduction) this.#introduced(readIntroduction(frame.introduction));
     else if (frame.linkEnd) this.#pairings.get(frame.linkEnd.account ?? 0)?.end(frame.linkEnd.code ?? '');
     else if (frame.punchAt) {
       const { account, address, port, inMs } = frame.punchAt;
@@ -119,8 +126,18 @@ export class Links implements PairingHost {
     return true;
   }
 
-  async #introduced(introduction: Introduction): Promise<void> {
-    await this.#ready;
+  #keepEarly(early: parley.Frame[], frame: parley.Frame): void {
+    // What is left out comes again when it is asked for.
+    if (early.length < maxEarly) early.push(frame);
+  }
+
+  #takeEarly(): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const frame of early) this.take(frame);
+  }
+
+  #introduced(introduction: Introduction): void {
     if (this.#isClosed || introduction.account === this.self.account) return;
     try {
       this.admit(introduction.token, introduction);
@@ -163,7 +180,6 @@ export class Links implements PairingHost {
   /** The other side has opened a tunnel: it is the TLS client in it. */
   async #tunnelOpened(opened: parley.TunnelOpened.$Properties): Promise<void> {
     const tunnel = this.#newTunnel(opened);
-    await this.#ready;
     const pairing = this.#pairings.get(opened.account ?? 0);
     try {
       if (!pairing?.introduction) throw new ParleyError('no_consent', 'Nobody of this account was introduced.');
@@ -406,4 +422,8 @@ export class Links implements PairingHost {
   end(name: string, code: string): void {
     this.#named(name)?.end(code);
   }
+}
+
+function isOfLinks({ introduction, linkEnd, punchAt, tunnelOpened }: parley.Frame): boolean {
+  return Boolean(introduction || linkEnd || punchAt || tunnelOpened);
 }

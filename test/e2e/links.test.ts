@@ -90,7 +90,7 @@ describe('private links', function () {
       await seas.sees('google has logged on.');
       await link(seas, google);
       await seas.enter('private google Hello.');
-      await seas.sees('(private) to google: Hello.');
+      await seas.sees('\n(private) to google: Hello.\n');
       await seas.enter('verify google');
       const shown = /Compare with (?:seas|google), by voice: (\d{3} \d{3})\./;
       const digits = shown.exec(await seas.sees(shown))?.[1];
@@ -125,7 +125,7 @@ describe('private links', function () {
       await seas.sees('google has logged on.');
       await link(seas, google);
       await seas.enter('private google Hello.');
-      await seas.sees('(private) to google: Hello.');
+      await seas.sees('\n(private) to google: Hello.\n');
       await google.signal('SIGSTOP');
       await seas.enter('private google Are you there?');
       await seas.sees('\n(pending) (private) to google: Are you there?\nPrivate messages to google wait here until');
@@ -137,7 +137,7 @@ describe('private links', function () {
       await seasAgain.sees('1 private message waits for a link: outbox lists it.\n');
       const googleAgain = await logIn('google', folders.google);
       await googleAgain.sees('(private) <seas>: Are you there?\n', 15_000);
-      await seasAgain.sees('(private) to google: Are you there?\n');
+      await seasAgain.sees('\n(private) to google: Are you there?\n');
       await center.down('SIGKILL');
       await seasAgain.sees('Connection lost, 0 messages will be sent later.');
       await seasAgain.enter('private google The center is gone.');
@@ -152,7 +152,7 @@ describe('private links', function () {
       await seas.sees('google has logged on.');
       await link(seas, google);
       await seas.enter('private google Hello.');
-      await seas.sees('(private) to google: Hello.');
+      await seas.sees('\n(private) to google: Hello.\n');
       await google.enter('revoke seas');
       await google.sees('You and seas may not link any more.');
       await seas.enter('links');

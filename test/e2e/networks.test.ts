@@ -219,7 +219,10 @@ describe('private links on real networks', function () {
   /** Two peers, registered. */
   async function meet(row: Row, index: number): Promise<void> {
     const at = row.hasOwnCenter ? await startCenter(`center-${index}`) : center;
-    const hosts = row.hosts(networks);
+    pairs.set(row.network, await peersAt(row.hosts(networks), index, at));
+  }
+
+  async function peersAt(hosts: readonly [Host, Host], index: number, at: RemoteCenter): Promise<Pair> {
     const [seas, google] = ['seas', 'google'].map((name, i) => {
       const host = hosts[i] as Host;
       const isFour = !host.address.includes(':');
@@ -231,7 +234,7 @@ describe('private links on real networks', function () {
       });
     }) as [RemotePeer, RemotePeer];
     await Promise.all([seas, google].map((peer) => peer.call('register', peer.name, password)));
-    pairs.set(row.network, { seas, google, hosts, center: at });
+    return { seas, google, hosts, center: at };
   }
 
   function startCenter(name: string): Promise<RemoteCenter> {
@@ -304,6 +307,23 @@ describe('private links on real networks', function () {
     const came = history.filter(({ direction }) => direction === 'in').map(({ text }) => text);
     const sent = ['Hello.', 'Nobody between us.', 'Linked anew without a center.', 'The center is back.'];
     expect(came).to.deep.equal(sent);
+  });
+
+  it('relayed, a link moves to a direct one when a firewall is opened, and loses nothing', async () => {
+    const office = networks.home('14', 'firewall');
+    const hosts = [networks.home('14-', 'symmetric NAT').host('14a'), office.host('14b')] as const;
+    const pair = await peersAt(hosts, 14, center);
+    const { seas, google } = pair;
+    await link(pair);
+    expect((await seas.call('links'))[0]?.route).to.equal('relayed');
+    const texts = Array.from({ length: 300 }, (_, i) => `message ${i}`);
+    const sent = texts.map((text) => seas.call('private', google.name, text));
+    office.open();
+    await seas.call('getAddress', google.name);
+    await seas.sees('link', ({ state, route }) => state === 'moved' && route === 'direct');
+    const after = texts.map((text) => seas.call('private', google.name, `${text} after it`));
+    await Promise.all([...sent, ...after]);
+    expect(google.texts).to.deep.equal([...texts, ...texts.map((text) => `${text} after it`)]);
   });
 
   async function relayed(): Promise<Pair> {

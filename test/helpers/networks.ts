@@ -150,6 +150,11 @@ export class Home {
     this.#segment = segment;
   }
 
+  /** Lets in whatever comes, as far as there is no NAT in the way. */
+  open(): void {
+    run('ip', ['netns', 'exec', this.#segment.router, 'nft', 'delete table inet filter']);
+  }
+
   host(name: string): Host {
     return this.#networks.plug(name, this.#segment, [4]);
   }

@@ -216,6 +216,16 @@ describe('private links and those who abuse them', () => {
       expect(stranger.received).to.deep.equal([]);
     });
 
+    it('does not outlive the end that comes right after it', async () => {
+      const introduction = matchmaker.introduction(google.party, seas, { dialFirst: false, fresh: true });
+      google.center.says({ introduction }, { linkEnd: { account: seas.account, code: 'revoked' } });
+      await google.sees('introduced');
+      const link = await RawLink.dial(seas, google.port);
+      link.hello(matchmaker.token(google.party, seas));
+      await link.closed();
+      expect(link.received).to.deep.equal([]);
+    });
+
     it('is worth nothing once the consent has ended', async () => {
       const link = await linked();
       google.center.says({ linkEnd: { account: seas.account, code: 'revoked' } });

@@ -1,0 +1,217 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect } from 'chai';
+import sinon from 'sinon';
+import type { LinkRoute } from '../../../peer/events.ts';
+import { join, type Side, twoSides } from '../../helpers/pairings.ts';
+import { codeOf } from '../../helpers/peers.ts';
+
+/** Until it is so; fails when it takes too long. */
+async function until(is: () => boolean, what: string): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if (is()) return;
+    await wait(10);
+  }
+  throw new Error(`${what} did not come to be`);
+}
+
+/** From here on every clock that rises steadily is ahead by so much. */
+function laterBy(ms: number): void {
+  const now = performance.now.bind(performance);
+  sinon.stub(performance, 'now').callsFake(() => now() + ms);
+}
+
+describe('a pairing', () => {
+  let sides: [Side, Side];
+  let one: Side;
+  let two: Side;
+
+  beforeEach(() => {
+    sides = twoSides();
+    [one, two] = sides;
+  });
+
+  afterEach(() => {
+    for (const side of sides) side.close();
+    sinon.restore();
+  });
+
+  const routes = (): (LinkRoute | undefined)[] => sides.map(({ pairing }) => pairing.link?.channel.route);
+  const linked = (): Promise<void> => until(() => sides.every(({ pairing }) => pairing.link), 'a link');
+
+  it('carries messages both ways, in order, and tells when they are stored', async () => {
+    one.send('before there is a link');
+    join(sides, one);
+    one.send('Hello.');
+    two.send('Hello to you');
+    await until(() => one.stored.length === 2 && two.stored.length === 1, 'three receipts');
+    expect(two.shown).to.deep.equal(['before there is a link', 'Hello.']);
+    expect(one.shown).to.deep.equal(['Hello to you']);
+    expect(one.privateStore.allPending()).to.deep.equal([]);
+  });
+
+  describe('of two links', () => {
+    for (const first of ['direct', 'relayed'] as const) {
+      it(`takes the direct one, if the ${first} one came first`, async () => {
+        join(sides, one, { route: first });
+        await linked();
+        join(sides, two, { route: first === 'direct' ? 'relayed' : 'direct' });
+        await wait(50);
+        expect(routes()).to.deep.equal(['direct', 'direct']);
+      });
+    }
+
+    it('takes the same one on both sides, in whatever order they open', async () => {
+      for (let seed = 0; seed < 40; seed++) {
+        const pair = twoSides();
+        const delayMs = (): number => Math.random() * 4;
+        const exporters = [1, 2, 3].map((byte) => Buffer.alloc(32, (byte * (seed + 1)) % 251));
+        const clients = exporters.map(() => pair[Math.random() < 0.5 ? 0 : 1] as Side);
+        for (const [i, exporter] of exporters.entries()) {
+          join(pair, clients[i] as Side, { exporter, delayMs });
+          await wait(Math.random() * 5);
+        }
+        await wait(60);
+        const kept = pair.map(({ pairing }) => pairing.link?.channel.exporter);
+        expect(kept[0], 'a link').to.not.equal(undefined);
+        expect(kept[0]).to.equal(kept[1]);
+        for (const side of pair) side.close();
+      }
+    });
+
+    it('takes the newer one when they have settled: whoever dials again has lost the older one', async () => {
+      const exporter = Buffer.alloc(32, 1);
+      join(sides, one, { exporter });
+      await linked();
+      laterBy(2_500);
+      // By any other rule it would be the worse one.
+      join(sides, two, { route: 'relayed', exporter: Buffer.alloc(32, 9) });
+      await until(() => routes().every((route) => route === 'relayed'), 'the newer link');
+      expect(one.events.filter((event) => event.type === 'link').map(({ state }) => state)).to.deep.equal([
+        'up',
+        'moved',
+      ]);
+    });
+
+    it('looks past one on which nothing is heard', async () => {
+      let isSilent = false;
+      join(sides, one, { delayMs: () => (isSilent ? 3_600_000 : 0) });
+      await linked();
+      await until(() => sides.every(({ pairing }) => pairing.link?.roundTripMs !== null), 'the first pong');
+      isSilent = true;
+      one.send('into the void');
+      await wait(20);
+      expect(one.pairing.linked).to.equal('direct');
+      laterBy(6_000);
+      expect(one.pairing.linked).to.equal('no');
+      isSilent = false;
+      join(sides, two, { route: 'relayed', exporter: Buffer.alloc(32, 9) });
+      await until(() => one.stored.length === 1, 'what was written');
+      expect(two.shown).to.deep.equal(['into the void']);
+    });
+  });
+
+  it('stops at the end of the consent', async () => {
+    const clock = sinon.useFakeTimers({
+      now: Date.now(),
+      toFake: ['Date', 'setTimeout', 'clearTimeout'],
+      shouldClearNativeTimers: true,
+    });
+    one.introduced({ consentUntilMs: Date.now() + 1000, expiresAtMs: Date.now() + 1000 });
+    await clock.tickAsync(1100);
+    expect(one.pairing.standing).to.equal('ended');
+    expect(one.pairing.introduction).to.equal(null);
+  });
+
+  it('lets go of a link when its introduction has expired and there is no center to ask', async () => {
+    join(sides, one);
+    await linked();
+    const clock = sinon.useFakeTimers({
+      now: Date.now(),
+      toFake: ['Date', 'setTimeout', 'clearTimeout'],
+      shouldClearNativeTimers: true,
+    });
+    one.introduced({ expiresAtMs: Date.now() + 1000 });
+    await clock.tickAsync(1100);
+    expect(one.pairing.link).to.equal(null);
+    expect(one.pairing.standing).to.equal('introduced');
+  });
+
+  it('gives a link up when its address is gone from this machine', async () => {
+    join(sides, one);
+    await linked();
+    one.pairing.moved(() => true);
+    expect(one.pairing.link).to.not.equal(null);
+    one.pairing.moved(() => false);
+    expect(one.pairing.link).to.equal(null);
+  });
+
+  it('holds back the other side while there is enough to read', async () => {
+    join(sides, one);
+    await linked();
+    two.isBehind = true;
+    one.send('the last that is read');
+    await until(() => two.shown.length === 1, 'the message');
+    one.send('held back');
+    await wait(100);
+    expect(two.shown).to.have.length(1);
+    two.isBehind = false;
+    await until(() => two.shown.length === 2, 'what was held back');
+  });
+
+  it('sends no more than may be unstored over there, and then goes on', async () => {
+    two.isBehind = true;
+    for (let i = 0; i < 1500; i++) one.send(`message ${i}`);
+    join(sides, one);
+    await until(() => two.shown.length > 0, 'the first');
+    two.isBehind = false;
+    await until(() => one.stored.length === 1500, 'all');
+    expect(two.shown).to.deep.equal(Array.from({ length: 1500 }, (_, i) => `message ${i}`));
+  });
+
+  describe('verified', () => {
+    const digits = (side: Side): string[] =>
+      side.events.flatMap((event) => (event.type === 'verify' ? [event.digits] : []));
+
+    it('shows the same digits on both sides, and others the next time', async () => {
+      join(sides, one);
+      await linked();
+      one.pairing.verify();
+      await until(() => sides.every((side) => digits(side).length === 1), 'digits');
+      expect(digits(one)).to.deep.equal(digits(two));
+      two.pairing.verify();
+      await until(() => sides.every((side) => digits(side).length === 2), 'more digits');
+      expect(digits(one)).to.deep.equal(digits(two));
+      one.pairing.confirm();
+      expect(one.pairing.isVerified(two.self.key)).to.equal(true);
+      expect(two.pairing.isVerified(one.self.key)).to.equal(false);
+    });
+
+    it('by both at once, and again before it is done, comes to one end', async () => {
+      join(sides, one, { delayMs: () => 5 });
+      await linked();
+      one.pairing.verify();
+      two.pairing.verify();
+      await wait(2);
+      one.pairing.verify();
+      await until(() => sides.every((side) => digits(side).length > 0), 'digits');
+      await wait(100);
+      expect(digits(one)).to.have.length(1);
+      expect(digits(one)).to.deep.equal(digits(two));
+    });
+
+    it('shows other digits where another key or another TLS session is at the other end', async () => {
+      join(sides, one);
+      await linked();
+      const link = one.pairing.link;
+      if (link) Object.assign(link.channel, { exporter: Buffer.alloc(32, 5) });
+      one.pairing.verify();
+      await until(() => sides.every((side) => digits(side).length === 1), 'digits');
+      expect(digits(one)).to.not.deep.equal(digits(two));
+    });
+
+    it('needs a link', async () => {
+      expect(await codeOf((async () => one.pairing.verify())())).to.equal('disconnected');
+      expect(await codeOf((async () => one.pairing.confirm())())).to.equal('disconnected');
+    });
+  });
+});
