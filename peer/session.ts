@@ -238,6 +238,7 @@ export class Session {
   #woke(): void {
     if (this.#state.kind === 'reconnecting') this.#state.reconnection.wake();
     if (this.#state.kind === 'online') this.#state.connection.probe();
+    this.desk.links.woke();
   }
 
   /** This machine has other addresses now: what goes from one that is gone would only be silent. */

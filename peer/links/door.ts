@@ -1,5 +1,6 @@
 // The peer's own port: who may come, and how many at once. Whoever does not prove a key that was introduced learns nothing.
 import type { Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { endpoint, isLoopback, plainAddress } from '../addresses.ts';
 import { type Credentials, secureLink } from '../socket.ts';
 import type { Pairing } from './pairing.ts';
@@ -11,6 +12,9 @@ const maxUnderWayFromOne = 8;
 const maxInMinute = 600;
 const maxInMinuteFromOne = 60;
 const minuteMs = 60_000;
+/** How much earlier than its introduction somebody may come. */
+const maxAheadMs = 1_000;
+const aheadLookMs = 50;
 
 interface Count {
   underWay: number;
@@ -43,8 +47,13 @@ export class Door {
     try {
       await ready;
       const secured = await secureLink(socket, 'server', credentials());
-      const pairing = pairingOf(secured.key);
-      if (!pairing) return void secured.stream.destroy();
+      let pairing = pairingOf(secured.key);
+      // Whoever was introduced may be here before the introduction is.
+      for (let waitedMs = 0; !pairing && waitedMs < maxAheadMs; waitedMs += aheadLookMs) {
+        await wait(aheadLookMs, undefined, { ref: false });
+        pairing = pairingOf(secured.key);
+      }
+      if (!pairing || secured.stream.destroyed) return void secured.stream.destroy();
       const route = pairing.introduction?.dialFirst ? 'dialled back' : 'direct';
       const where = endpoint(from, socket.remotePort ?? 0);
       const localAddress = plainAddress(socket.localAddress ?? '');

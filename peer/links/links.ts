@@ -215,6 +215,11 @@ export class Links implements PairingHost {
     for (const pairing of this.#pairings.values()) pairing.moved(canLive);
   }
 
+  /** The machine was asleep: what is dead now is to be noticed soon. */
+  woke(): void {
+    for (const pairing of this.#pairings.values()) pairing.link?.ping();
+  }
+
   // --- what pairings need -----------------------------------------------------------------------------
 
   get #center(): Connection {

@@ -237,6 +237,15 @@ describe('private links and those who abuse them', () => {
     });
   });
 
+  it('somebody who comes a little before the introduction is let in', async () => {
+    const link = await RawLink.dial(seas, google.port);
+    link.hello(matchmaker.token(google.party, seas));
+    await wait(200);
+    expect(link.received).to.deep.equal([]);
+    introduce();
+    await google.sees('link', ({ state }) => state === 'up');
+  });
+
   describe('another key', () => {
     const moved = party(1, 'seas');
 
