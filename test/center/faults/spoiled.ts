@@ -83,10 +83,10 @@ export function contentsOf(engine: Engine): Contents {
 
 export type Spoiling = 'flip' | 'cut' | 'zeros' | 'garbage';
 
-/** Spoils a file at a random place; returns what was done, in words. */
-export function spoil(path: string, how: Spoiling, random: Random): string {
+/** Spoils a file at a random place (in this first share of it); returns what was done, in words. */
+export function spoil(path: string, how: Spoiling, random: Random, share = 1): string {
   const bytes = readFileSync(path);
-  const at = random.between(0, bytes.length - 1);
+  const at = random.between(0, Math.floor((bytes.length - 1) * share));
   if (how === 'cut') {
     truncateSync(path, at);
     return `cut at ${at} of ${bytes.length}`;
