@@ -6,7 +6,7 @@ import { query } from './acts.ts';
 import { findDamage, tellDamage } from './damage.ts';
 import { moveInto } from './place.ts';
 import { rewind } from './rewind.ts';
-import { applicationId, backupId, migrations, pragma } from './schema.ts';
+import { applicationId, backupId, migrate, migrations, pragma } from './schema.ts';
 
 export interface BackupFacts {
   /** By the clock of the machine that made it, or by its center's where that was ahead. */
@@ -104,10 +104,11 @@ function factsOf(db: DatabaseSync): BackupFacts {
 export function unpackBackup(copy: string, timeMs: number): void {
   const db = new DatabaseSync(copy);
   try {
-    db.exec('PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; BEGIN; DROP TABLE backup');
+    db.exec(`PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; DROP TABLE backup;
+      PRAGMA application_id = ${applicationId}`);
+    migrate(db, copy);
     db.prepare('UPDATE center SET time_ms = max(time_ms, ?)').run(timeMs);
     rewind(db);
-    db.exec(`PRAGMA application_id = ${applicationId}; COMMIT`);
   } finally {
     db.close();
   }

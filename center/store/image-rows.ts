@@ -62,6 +62,7 @@ function keyOf(table: TableName): string {
     blocks: 'account',
     invites: 'code',
     lockouts: 'key',
+    address_requests: 'target',
   };
   return keys[table] ?? 'rowid';
 }

@@ -32,8 +32,12 @@ export const columns = {
   familiar: ['account', 'key', 'address'],
   invites: ['code', 'created_at_ms', 'expires_at_ms', 'uses_left'],
   lockouts: ['key', 'until_ms'],
+  address_requests: ['target', 'asker', 'asked_at_ms', 'silent_until_ms'],
   center: ['time_ms'],
 } as const;
+
+/** Tables that are not rescued: a consent that was taken back must not be there again. */
+export const leftOut = ['consents'];
 
 export type TableName = keyof typeof columns;
 
@@ -68,6 +72,7 @@ export class Rescued {
       familiar: insert('familiar'),
       invites: insert('invites'),
       lockouts: insert('lockouts'),
+      address_requests: insert('address_requests'),
       center: timeTaker(db),
     };
   }
