@@ -1,4 +1,4 @@
-// The part of the command line that keeps a center's data: backup, restore, check and selftest.
+// The part of the command line that keeps a center’s data: backup, restore and check.
 import type { Command } from 'commander';
 import { backupCenter, restoreCenter } from './backup-command.ts';
 import { checkBackup, checkCenter } from './check-command.ts';
