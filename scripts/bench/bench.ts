@@ -180,7 +180,12 @@ async function main(): Promise<number> {
     rmSync(dir, { recursive: true, force: true });
   };
   process.on('exit', clean);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      say(`ended by ${signal}`);
+      process.exit(130);
+    });
+  }
   if (!pinned) say('No second core or no taskset (util-linux): servers and load generator share what there is.');
   const bench = new Bench(flags, dir, processes);
   const rows: Row[] = [];
