@@ -1,4 +1,6 @@
 // The part of the command line that keeps a center’s data: backup, restore and check.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import type { Command } from 'commander';
 import { backupCenter, restoreCenter } from './backup-command.ts';
 import { checkBackup, checkCenter } from './check-command.ts';
@@ -37,4 +39,21 @@ export function addKeepCommands(program: Command, io: ProgramIo, done: (exitCode
         command.error('error: --salvage is for a data directory, not for a backup');
       } else done(await checkBackup(backup, io));
     });
+  program
+    .command('selftest')
+    .description('let a center and peers of its own talk on this disk, kill them, and compare what was said and shown')
+    .usage('[options]')
+    // It is a program of its own, with options and help of its own.
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[options...]')
+    .action(async (options: string[]) => done(await runSelftest(options)));
+}
+
+async function runSelftest(options: string[]): Promise<number> {
+  // The build rewrites the endings of imports, not of URLs.
+  const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+  const selftest = fork(new URL(`../scripts/selftest/main${ending}`, import.meta.url), options, { stdio: 'inherit' });
+  const [exitCode] = (await once(selftest, 'exit')) as [number | null];
+  return exitCode ?? 1;
 }

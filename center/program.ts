@@ -55,7 +55,7 @@ interface ServeFlags {
 function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
   const program = new Command('center')
     .description('A message center: keeps the accounts, relays messages, and holds them for those who are away.')
-    .usage('[options] <host> <port>\n       center user|invite|backup|restore|check|completion …')
+    .usage('[options] <host> <port>\n       center user|invite|backup|restore|check|selftest|completion …')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .enablePositionalOptions()

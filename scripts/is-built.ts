@@ -2,7 +2,12 @@
 // install: some versions run it at every `npx`, and then a build is slow and pulls dist/ from under its neighbours.
 import { globSync, statSync } from 'node:fs';
 
-const sources = ['{center,peer,shared}/**/*.{ts,proto}', 'package.json', 'tsconfig*.json', 'scripts/finish-build.ts'];
+const sources = [
+  '{center,peer,shared,scripts/selftest}/**/*.{ts,proto}',
+  'package.json',
+  'tsconfig*.json',
+  'scripts/finish-build.ts',
+];
 const newestMs = Math.max(...globSync(sources).map((file) => statSync(file).mtimeMs));
 // Written last.
 const builtMs = statSync('dist/shared/protocol.js', { throwIfNoEntry: false })?.mtimeMs ?? 0;

@@ -66,7 +66,8 @@ describe('the package', function () {
       'package.json',
       'shared',
     ]);
-    expect(readdirSync(join(installed, 'dist'))).to.have.members(['center', 'peer', 'shared']);
+    expect(readdirSync(join(installed, 'dist'))).to.have.members(['center', 'peer', 'scripts', 'shared']);
+    expect(readdirSync(join(installed, 'dist', 'scripts'))).to.deep.equal(['selftest']);
     expect(readdirSync(join(installed, 'shared'))).to.deep.equal(['protocol.proto']);
     for (const name of ['node', 'typescript', 'mocha', 'protobufjs-cli']) {
       expect(existsSync(join(project, 'node_modules', name)), name).to.equal(false);
@@ -112,6 +113,16 @@ describe('the package', function () {
       center.kill('SIGTERM');
       expect(await ended).to.equal(0);
     }
+  });
+
+  it('tests itself on the disk of its operator', async () => {
+    const args = ['selftest', '--rounds', '2', '--messages', '300', '--json', '--dir', join(project, 'data')];
+    const tested = await run(bin('center'), args);
+    expect(tested, tested.stderr).to.deep.include({ code: 0 });
+    const verdict = JSON.parse(tested.stdout);
+    expect(verdict).to.include({ lost: 0, duplicated: 0, reordered: 0, rounds: 2 });
+    expect(verdict.accepted).to.be.greaterThan(0);
+    expect(readdirSync(join(project, 'data')).filter((name) => name.startsWith('selftest'))).to.deep.equal([]);
   });
 
   it('gives both libraries, and their types', async () => {

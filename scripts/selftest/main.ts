@@ -7,6 +7,8 @@ import { type Progress, runSelftest } from './run.ts';
 
 const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 const maxSeed = 0xffffffff;
+/** Where there is no terminal, a line of progress comes so often. */
+const lineMs = 5000;
 
 function whole(text: string): number {
   const number = Number(text);
@@ -15,6 +17,7 @@ function whole(text: string): number {
 }
 
 const program = new Command('selftest')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .description(
     'Starts a real center and real peers on this disk, lets them talk while it kills, stops and cuts them off at random, ' +
       'and compares what every sender was told with what every recipient has.',
@@ -45,19 +48,31 @@ const seed = options.seed ?? Math.floor(Math.random() * maxSeed);
 const parent = options.dir ?? join(defaultDataDir('center', process.env), '..');
 const startedMs = performance.now();
 
+let shownMs = startedMs;
+
 function showProgress({ round, rounds, sent, faults, doing }: Progress): void {
-  if (options.json || !process.stderr.isTTY) return;
   const count = Object.values(faults).reduce((sum, one) => sum + one, 0);
-  process.stderr.write(`\r\u001b[Kround ${round} of ${rounds}, ${sent} sent, ${count} faults, ${doing}`);
+  const text = `round ${round} of ${rounds}, ${sent} sent, ${count} faults, ${doing}`;
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+  else if (performance.now() - shownMs >= lineMs || doing === 'draining') {
+    shownMs = performance.now();
+    process.stderr.write(`${text}\n`);
+  }
 }
 
 makeDirectory(parent);
 const dir = mkdtempSync(join(parent, 'selftest-'));
 let interrupted = false;
-process.once('SIGINT', () => {
+function interrupt(exitCode: number): void {
   interrupted = true;
-  process.exit(130);
-});
+  process.exit(exitCode);
+}
+process.once('SIGINT', () => interrupt(130));
+process.once('SIGTERM', () => interrupt(143));
+// Of `center selftest`, which was ended.
+process.once('disconnect', () => interrupt(1));
+// It does not keep this alive by itself.
+process.channel?.unref();
 process.once('exit', () => {
   if (!options.keep || interrupted) rmSync(dir, { recursive: true, force: true });
 });
@@ -66,7 +81,7 @@ try {
   const { rounds, peers, messages } = options;
   const verdict = await runSelftest({ rounds, seed, dir, peers, messages, centerCommand, onProgress: showProgress });
   const seconds = Math.round((performance.now() - startedMs) / 1000);
-  if (!options.json && process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
   if (options.json) process.stdout.write(`${JSON.stringify({ ...verdict, rounds, seed, seconds })}\n`);
   else {
     const { accepted, shown, lost, duplicated, reordered, again, failed, faults, examples } = verdict;

@@ -21,6 +21,8 @@ export interface SelftestOptions {
   messages: number;
   /** How to run the center, before its own arguments. */
   centerCommand: string[];
+  /** Only these; default: all. */
+  faults?: readonly Fault[];
   onProgress?(progress: Progress): void;
 }
 
@@ -33,6 +35,16 @@ export interface Progress {
 }
 
 export type Fault = 'centerKilled' | 'centerStopped' | 'peerKilled' | 'peerStopped' | 'cut' | 'away';
+
+/** How often each happens, beside the others. */
+const shares: Readonly<Record<Fault, number>> = {
+  centerKilled: 0.3,
+  peerKilled: 0.25,
+  centerStopped: 0.1,
+  peerStopped: 0.1,
+  cut: 0.15,
+  away: 0.1,
+};
 
 const startMs = 20_000;
 const drainMs = 120_000;
@@ -56,10 +68,13 @@ interface Member {
 
 export async function runSelftest(options: SelftestOptions): Promise<Verdict & { faults: Record<Fault, number> }> {
   const test = new Selftest(options);
+  const end = (): void => test.end();
+  process.once('exit', end);
   try {
     return await test.run();
   } finally {
-    test.end();
+    end();
+    process.off('exit', end);
   }
 }
 
@@ -162,13 +177,25 @@ class Selftest {
 
   async #disturb(): Promise<void> {
     const running = this.#members.filter(({ process }) => process);
-    const dice = this.#random.next();
-    if (dice < 0.3) return this.#killCenter();
-    if (dice < 0.55 && running.length > 0) return this.#killPeer(this.#random.pick(running));
-    if (dice < 0.65) return this.#pause(this.#center, 'centerStopped');
-    if (dice < 0.75 && running.length > 0) return this.#pause(this.#random.pick(running).process, 'peerStopped');
-    if (dice < 0.9) this.#faults.cut += this.#proxy.cut(0.5);
-    else if (running.length > 2) this.#sendAway(this.#random.pick(running));
+    const fault = this.#chooseFault();
+    if (fault === 'centerKilled') return this.#killCenter();
+    if (fault === 'centerStopped') return this.#pause(this.#center, fault);
+    if (fault === 'cut') this.#faults.cut += this.#proxy.cut(0.5);
+    else if (fault === 'away' && running.length > 2) this.#sendAway(this.#random.pick(running));
+    else if (fault === 'peerKilled' && running.length > 0) return this.#killPeer(this.#random.pick(running));
+    else if (fault === 'peerStopped' && running.length > 0) {
+      return this.#pause(this.#random.pick(running).process, fault);
+    }
+  }
+
+  #chooseFault(): Fault {
+    const faults = this.#options.faults ?? (Object.keys(shares) as Fault[]);
+    let dice = this.#random.next() * faults.reduce((total, fault) => total + shares[fault], 0);
+    for (const fault of faults) {
+      dice -= shares[fault];
+      if (dice < 0) return fault;
+    }
+    return this.#random.pick(faults);
   }
 
   async #killCenter(): Promise<void> {

@@ -1,0 +1,18 @@
+// Runs the self-test, in short, against a center with a fault; the tests beside this say what it must find.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Fault, runSelftest } from '../../../scripts/selftest/run.ts';
+import type { Verdict } from '../../../scripts/selftest/verdict.ts';
+
+const center = new URL('../../helpers/faulty-center.ts', import.meta.url).pathname;
+
+export async function judgeFaulty(fault: 'early' | 'forgets' | 'swaps', faults: readonly Fault[]): Promise<Verdict> {
+  const dir = mkdtempSync(join(tmpdir(), 'parley-checker-'));
+  try {
+    const centerCommand = [process.execPath, center, fault];
+    return await runSelftest({ rounds: 8, seed: 7, dir, peers: 3, messages: 150, centerCommand, faults });
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
