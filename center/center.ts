@@ -24,7 +24,7 @@ import { Registration, type RegistrationMode } from './registration.ts';
 import type { Services } from './services.ts';
 import { type Origin, Session } from './session.ts';
 import { Sessions } from './sessions.ts';
-import { openSqliteStore } from './store/sqlite.ts';
+import { openSqliteStore, type SqliteStoreOptions } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { Tokens } from './tokens.ts';
 import { Turn } from './turn.ts';
@@ -59,6 +59,8 @@ export interface CenterOptions {
   /** A certificate of an authority, PEM; default: one that the identity key has signed itself. */
   cert?: { key: string; cert: string };
   log?: Logger;
+  /** Another engine, or one with a program's own ways around it; default: SQLite in the data directory. */
+  openStore?(options: SqliteStoreOptions): Promise<Store>;
 }
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -94,7 +96,8 @@ export class Center {
     try {
       const file = join(dataDir, storeFile);
       const identity = await openIdentity(dataDir, { create: !existsSync(file) });
-      store = await openSqliteStore({ file, log, onFailed: failed.resolve });
+      const { openStore = openSqliteStore } = options;
+      store = await openStore({ file, log, onFailed: failed.resolve });
       const services = await openServices(options, identity, store, log);
       const fsyncMs = await measureCommit(services);
       const listener = await openListener(options, services);
@@ -211,7 +214,7 @@ export class Center {
   }
 
   async #stop(): Promise<void> {
-    const { sessions, mail, store, passwords, wheel } = this.#services;
+    const { sessions, mail, store, passwords, wheel, clock } = this.#services;
     this.#listener.close();
     for (const timer of this.#timers) clearInterval(timer);
     wheel.stop();
@@ -221,6 +224,8 @@ export class Center {
     if (open.length > 0) await new Promise((resolve) => setTimeout(resolve, farewellMs));
     await mail.stop();
     await passwords.close();
+    // The wall clock may be set back before the next start.
+    await store.saveTime(clock.now()).catch(() => undefined);
     await store.close().catch(() => undefined);
     this.#release();
   }

@@ -6,6 +6,7 @@ Examples:
   center 0.0.0.0 6066                        for the network; registering needs an invite
   center invite --uses 20 --for 14d          make an invite, while the center runs or not
   center user import credentials.txt         make the accounts of a file
+  center backup /backup/parley.db            copy everything, while the center runs
   center localhost 0 --data /tmp/try         a free port, and data of its own
   peer localhost 6066                        then, in another terminal, the first user
 
@@ -14,7 +15,7 @@ Times are written as 90s, 15m, 1h, 30d; sizes as 64K, 256M, 10G.
 
 Files (under --data, for its owner alone):
   identity.json      the center's identity: peers know it by this, so keep a copy in a safe place
-  center.db          accounts, waiting mail, marks (SQLite; with center.db-wal beside it)
+  center.db          accounts, waiting mail, marks (SQLite; with center.db-wal and others beside it)
   control/socket     how these commands reach the center that runs
   lock, lock.pid     one center at a time
 
@@ -58,3 +59,26 @@ export const completionHelp = `
   bash   center completion bash > ~/.local/share/bash-completion/completions/center
   zsh    center completion zsh > "\${fpath[1]}/_center"
   fish   center completion fish > ~/.config/fish/completions/center.fish`;
+
+export const backupHelp = `
+The file is whole or not there at all, and for its owner alone: it holds the keys by which peers know the
+center. It has everything that was accepted before the backup began; everything in it is looked at, so a
+backup that was made can be restored.
+
+Exit codes: 0 done; 1 not done, and stderr says why.`;
+
+export const restoreHelp = `
+The center must be stopped. Accounts, passwords and mail are again what they were when the backup was made,
+and this says which time is missing. All sessions end. The files that were in the data directory are kept in
+a directory before-restore-… inside it.`;
+
+export const checkHelp = `
+Looks at every message that waits, at the chain that all of a mailbox make, at the database itself and at its
+write-ahead log, and names what is damaged. The center must be stopped; of one that runs, a backup can be
+checked: center backup FILE, then center check FILE.
+
+With --salvage all that can still be read is put into a new database, and what was lost is named. The damaged
+files are kept in a directory damaged-… inside the data directory.
+
+Exit codes: 0 nothing is damaged, or all was rescued; 1 it could not be looked at; 3 something is damaged, or
+was lost.`;

@@ -131,7 +131,8 @@ function reason(error: unknown): string {
   return code ?? 'unknown error';
 }
 
-function parseIdentity(path: string, text: string): CenterIdentity {
+/** Of the text of an identity's file; path is named in errors. Throws IdentityError. */
+export function parseIdentity(path: string, text: string): CenterIdentity {
   const damaged = (what: string): IdentityError =>
     new IdentityError(`${path} is damaged (${what}). Restore it from a backup; a new identity is never made over it.`);
   let file: Partial<IdentityFile>;

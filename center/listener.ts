@@ -28,6 +28,8 @@ export interface Listener {
 
 const backlog = 4096;
 const readBytes = 65_536;
+/** Without TLS there is nothing to be bound to. */
+const noExporter = new Uint8Array();
 
 /** True for 127.0.0.0/8 and ::1. */
 export function isLoopback(address: string): boolean {
@@ -86,7 +88,7 @@ function acceptPlain(paused: net.Socket, options: ListenerOptions, readBuffer: B
   };
   const socket = new net.Socket({ handle, onread: { buffer: readBuffer, callback } });
   follow(socket, from.place, options);
-  receive = options.onConnection(socket, { ...from, exporter: new Uint8Array() });
+  receive = options.onConnection(socket, { ...from, exporter: noExporter });
   socket.read(0);
 }
 

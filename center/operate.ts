@@ -61,16 +61,23 @@ export async function openAdmin(options: OpenOptions): Promise<OpenAdmin> {
   }
 }
 
-function tryLock({ dataDir, userId }: OpenOptions, endMs: number): DirectoryLock | null {
+/**
+ * Takes the data directory for a command, where no center runs on it.
+ * @throws DirectoryInUse; AdminError where files that this user makes there would keep the center itself out
+ */
+export function lockStopped(dataDir: string, userId: number | null): DirectoryLock {
   const owner = statSync(dataDir).uid;
-  // Files that root makes here would keep the center itself out.
   if (userId === 0 && owner !== 0) {
     throw new AdminError(
       `${dataDir} belongs to another user (id ${owner}), and no center runs on it. Run this as that user: sudo -u '#${owner}' …`,
     );
   }
+  return lockDirectory(dataDir, 'an operator’s command');
+}
+
+function tryLock({ dataDir, userId }: OpenOptions, endMs: number): DirectoryLock | null {
   try {
-    return lockDirectory(dataDir, 'an operator’s command');
+    return lockStopped(dataDir, userId);
   } catch (error) {
     if (!(error instanceof DirectoryInUse)) throw error;
     if (performance.now() < endMs) return null;

@@ -7,6 +7,7 @@ import { completionScript, shells } from './completion.ts';
 import { completionHelp, importHelp, passwordHelp, serveHelp, userHelp } from './help.ts';
 import { importUsers } from './import-command.ts';
 import type { ProgramIo } from './io.ts';
+import { addKeepCommands } from './keep-commands.ts';
 import { type CenterLimits, limitTable } from './limits.ts';
 import { isLoopback } from './listener.ts';
 import { type LogLevel, logLevels } from './log.ts';
@@ -17,7 +18,7 @@ import { parseCount, parseSize, parseTime } from './quantities.ts';
 import type { RegistrationMode } from './registration.ts';
 import { serve } from './serve.ts';
 
-/** 0: done. 1: it failed, and stderr says why. 2: the command line was wrong. */
+/** 0: done. 1: it failed, and stderr says why. 2: the command line was wrong. 3: what was looked at is damaged. */
 export type ExitCode = number;
 
 const dayMs = 86_400_000;
@@ -54,7 +55,7 @@ interface ServeFlags {
 function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
   const program = new Command('center')
     .description('A message center: keeps the accounts, relays messages, and holds them for those who are away.')
-    .usage('[options] <host> <port>\n       center user|invite|completion …')
+    .usage('[options] <host> <port>\n       center user|invite|backup|restore|check|completion …')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .enablePositionalOptions()
@@ -126,6 +127,7 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
   });
   addUserCommands(program, io, done);
   addInviteCommands(program, io, done);
+  addKeepCommands(program, io, done);
   program
     .command('completion')
     .description('print a script that completes center’s commands and options in a shell')

@@ -167,7 +167,12 @@ function announcement(center: Center, options: ServeOptions): string {
     `  data         ${center.dataDir}`,
     `  fsync        ${center.fsyncMs.toFixed(2)} ms`,
   ];
-  if (options.plain) lines.push('  plain        no encryption: for programs on this machine only');
+  if (options.plain) {
+    lines.push('  plain        no encryption: for programs on this machine only');
+    lines.push(
+      '               all look like loopback: the limits for each address are off, and so is the need for an invite',
+    );
+  }
   return `${lines.join('\n')}\n`;
 }
 

@@ -61,7 +61,7 @@ export type SessionState =
   | { name: 'hello' }
   | { name: 'greeted'; binding: Binding }
   | { name: 'entering'; binding: Binding }
-  | { name: 'member'; login: Login; binding: Binding }
+  | { name: 'member'; login: Login }
   | { name: 'ended' };
 
 type Body = Exclude<keyof parley.Frame.$Properties, 'request' | '$unknowns'>;
@@ -80,8 +80,9 @@ export class Session implements SenderSession, Recipient, Listener {
   /** Messages that may be read now. */
   #allowance: number;
   #allowanceAtMs: number;
-  readonly #refill: Timeout = { dueTick: 0, expire: () => this.#readOn() };
-  readonly #heldNotice: Timeout = { dueTick: 0, expire: () => this.#tellWaiting() };
+  // Made when they are first needed: most connections never do.
+  #refill: Timeout | null = null;
+  #heldNotice: Timeout | null = null;
   #waiting = 0;
 
   constructor(connection: Connection, from: Origin, services: Services) {
@@ -196,10 +197,6 @@ export class Session implements SenderSession, Recipient, Listener {
   #reply(request: number, body: Reply): void {
     if (this.state.name === 'ended') return;
     this.#connection.send({ request, ...body });
-    // Each answer gives anew the time to log in.
-    if (this.state.name === 'greeted') {
-      this.services.wheel.schedule(this.#timeout, this.services.limits.loginTimeoutMs);
-    }
   }
 
   // --- reading no faster than answered ---------------------------------------------------------------
@@ -233,7 +230,12 @@ export class Session implements SenderSession, Recipient, Listener {
     this.#decoder.hold();
     this.#connection.pause();
     // The wheel looks again, whatever it waits for; answers look earlier.
-    this.services.wheel.schedule(this.#refill, 1);
+    this.#look();
+  }
+
+  #look(): void {
+    this.#refill ??= { dueTick: 0, expire: () => this.#readOn() };
+    if (this.#refill.dueTick === 0) this.services.wheel.schedule(this.#refill, 1);
   }
 
   #readOn(): void {
@@ -243,7 +245,7 @@ export class Session implements SenderSession, Recipient, Listener {
     // Not hearing from somebody who is not read is not silence.
     this.#heardAtMs = now;
     if (this.#mustWait()) {
-      if (this.#refill.dueTick === 0) this.services.wheel.schedule(this.#refill, 1);
+      this.#look();
       return;
     }
     this.#reading = true;
@@ -319,17 +321,22 @@ export class Session implements SenderSession, Recipient, Listener {
         },
       },
     });
+    this.awaitLogin(binding);
+  }
+
+  /** Greeted, or refused: from now there is so long to log in. Other answers give no more time. */
+  awaitLogin(binding: Binding): void {
     this.state = { name: 'greeted', binding };
-    this.services.wheel.schedule(this.#timeout, limits.loginTimeoutMs);
+    this.services.wheel.schedule(this.#timeout, this.services.limits.loginTimeoutMs);
   }
 
   // --- being a member -------------------------------------------------------------------------------
 
   /** Logged in: the connection now belongs to an account. */
-  enter(login: Login, binding: Binding): void {
+  enter(login: Login): void {
     this.services.sessions.authenticated(this, login.account, this.from.place);
     login.mailbox.sessions++;
-    this.state = { name: 'member', login, binding };
+    this.state = { name: 'member', login };
     this.#decoder.maxBytes = this.services.limits.maxSessionFrameBytes;
     this.#heardAtMs = this.services.wheel.nowMs;
     this.services.wheel.schedule(this.#timeout, this.services.limits.silenceMs);
@@ -389,6 +396,7 @@ export class Session implements SenderSession, Recipient, Listener {
 
   waiting(count: number): void {
     this.#waiting = count;
+    this.#heldNotice ??= { dueTick: 0, expire: () => this.#tellWaiting() };
     if (this.#heldNotice.dueTick === 0) this.services.wheel.schedule(this.#heldNotice, this.services.limits.presenceMs);
   }
 
@@ -453,7 +461,7 @@ export class Session implements SenderSession, Recipient, Listener {
   #leave(presence: 'now' | 'later'): void {
     if (this.state.name === 'ended') return;
     const { wheel, sessions } = this.services;
-    for (const timeout of [this.#timeout, this.#refill, this.#heldNotice]) wheel.cancel(timeout);
+    for (const timeout of [this.#timeout, this.#refill, this.#heldNotice]) if (timeout) wheel.cancel(timeout);
     this.#decoder.stop();
     const login = this.state.name === 'member' ? this.state.login : null;
     if (login) {

@@ -80,6 +80,11 @@ export class Incoming {
     });
   }
 
+  /** The highest number of this outbox that is filed; 0 for none. */
+  mark(account: number, outbox: Uint8Array): number {
+    return this.#markOf(account, outbox).number;
+  }
+
   /** Rows are shown in order: this one, and all before it. */
   shown(row: number): void {
     if (row <= this.#shownTo || this.#store.closed) return;

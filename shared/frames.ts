@@ -9,18 +9,21 @@ export const lengthBytes = 4;
 /** Gets a frame's bytes, from start to end (the length not included). They are only good during the call. */
 export type FrameSink = (bytes: Buffer, start: number, end: number) => void;
 
+/** For all that hold no bytes: a connection that is idle costs little. */
+const nothing = Buffer.alloc(0);
+
 /** Cuts a byte stream into frames; holds at most one unfinished frame. */
 export class FrameDecoder {
   /** The longest frame taken; raised after login. */
   maxBytes: number;
-  #header = Buffer.alloc(0);
+  #header: Buffer = nothing;
   /** The unfinished frame, allocated when its length is known. */
   #partial: Buffer | null = null;
   #filled = 0;
   /** running ⇄ held; either → stopped. */
   #state: 'running' | 'held' | 'stopped' = 'running';
   /** What came while held. */
-  #rest = Buffer.alloc(0);
+  #rest: Buffer = nothing;
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
@@ -36,7 +39,7 @@ export class FrameDecoder {
       at = Math.min(missing, chunk.length);
       if (this.#header.length < lengthBytes) return;
       this.#begin(this.#header.readUInt32BE(0));
-      this.#header = this.#header.subarray(0, 0);
+      this.#header = nothing;
     }
     if (this.#partial) {
       const taken = Math.min(this.#partial.length - this.#filled, chunk.length - at);
@@ -74,7 +77,7 @@ export class FrameDecoder {
     if (this.#state !== 'held') return;
     this.#state = 'running';
     const rest = this.#rest;
-    this.#rest = Buffer.alloc(0);
+    this.#rest = nothing;
     this.push(rest, sink);
   }
 
@@ -82,8 +85,8 @@ export class FrameDecoder {
   stop(): void {
     this.#state = 'stopped';
     this.#partial = null;
-    this.#header = Buffer.alloc(0);
-    this.#rest = Buffer.alloc(0);
+    this.#header = nothing;
+    this.#rest = nothing;
   }
 
   #keep(chunk: Buffer, from: number): void {

@@ -73,11 +73,11 @@ async function enter(
       if (!presence.isOnline(member.account)) await store.setOffline([member.account]);
       throw new ParleyError('timeout', 'The connection is gone.');
     }
-    session.enter(member, binding);
+    session.enter(member);
     presence.arrive(session);
     return { reply: welcome(loggedIn) };
   } catch (error) {
-    if (session.state.name === 'entering') session.state = { name: 'greeted', binding };
+    if (session.state.name === 'entering') session.awaitLogin(binding);
     throw error;
   }
 }

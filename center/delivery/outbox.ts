@@ -57,12 +57,14 @@ export interface Flow {
   unsaved: boolean;
 }
 
+const noPrefix = Buffer.alloc(0);
+
 export class Outbox {
   readonly sender: number;
   readonly id: Buffer;
   readonly flows = new Map<number, Flow>();
   /** What all its Deliver frames have in common; empty until its sender attaches. */
-  prefix: Buffer = Buffer.alloc(0);
+  prefix: Buffer = noPrefix;
   /** The mailbox of the sender itself: whom it has blocked. */
   own: Mailbox | null = null;
   session: SenderSession | null = null;
@@ -80,7 +82,9 @@ export class Outbox {
 
   constructor(sender: number, id: Uint8Array) {
     this.sender = sender;
-    this.id = Buffer.from(id);
+    // Not from the pool: a few bytes that are kept would keep the 8 KiB around them.
+    this.id = Buffer.alloc(id.length);
+    this.id.set(id);
   }
 
   flow(recipient: number): Flow {

@@ -229,7 +229,10 @@ export class Engine {
   #findRoom(): boolean {
     // What was deleted leaves room inside the database, not beside it: the log's room makes the reserve anew.
     if (!this.#clearTail()) return false;
+    // Who reads just now (a backup, say) may do so for long: the log is then made short another time.
+    this.#db.exec('PRAGMA busy_timeout = 0');
     this.#checkpoint('TRUNCATE');
+    this.#db.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     if (!this.#reserve.hold(this.#reserveBytes)) return false;
     this.#room = { is: 'enough' };
     this.#limitFile(this.#maxFileBytes);

@@ -41,6 +41,10 @@ export function failureOf(error: unknown): { reason: StoreFailure; text: string 
   const text = error instanceof Error ? error.message : String(error);
   const code = sqliteCode(error);
   // The only rows with a condition are those with a checksum.
-  const isDamage = [sqlite.corrupt, sqlite.notADatabase].includes(code & 255) || code === sqlite.check;
+  const isDamage =
+    [sqlite.corrupt, sqlite.notADatabase].includes(code & 255) ||
+    code === sqlite.check ||
+    // A number that none of ours can be.
+    (error as NodeJS.ErrnoException).code === 'ERR_OUT_OF_RANGE';
   return { reason: isDamage ? 'damaged' : 'failed', text };
 }

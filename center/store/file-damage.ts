@@ -6,15 +6,21 @@ import { readTail } from './tail.ts';
 
 const usualPageBytes = 4096;
 
-/** What is wrong, as the end of a sentence about the database; null: nothing is seen. The database is not open anywhere. */
-export function findFileDamage(file: string): string | null {
+export interface FileDamage {
+  /** As the end of a sentence about the database. */
+  text: string;
+  /** What is gone cannot be named, since nothing is left of it: the newest changes, or all there was. */
+  lost: 'nothing' | 'the newest' | 'unknown';
+}
+
+/** What is wrong with the files of a database that nobody has open; null: nothing is seen. */
+export function findFileDamage(file: string): FileDamage | null {
   const bytes = fileBytes(file);
-  const logBytes = fileBytes(`${file}-wal`);
   const tail = readTail(file);
   if (bytes === 0) {
     // SQLite would make a new one, and throw the log away.
-    if (logBytes > 0) return 'it is empty, and its write-ahead log is not';
-    return tail === 'unknown' ? null : 'it is missing or empty, and was not';
+    if (fileBytes(`${file}-wal`) > 0) return { text: 'it is empty, and its write-ahead log is not', lost: 'unknown' };
+    return tail === 'unknown' ? null : { text: 'it is missing or empty, and was not', lost: 'unknown' };
   }
   const pageBytes = readPageBytes(file);
   const scan = scanLog(`${file}-wal`, pageBytes);
@@ -22,16 +28,17 @@ export function findFileDamage(file: string): string | null {
     const { frame, offset, unread } = scan.damage;
     const where = frame < 0 ? 'in its header' : `at frame ${frame + 1} (byte ${offset})`;
     const rest = unread === 1 ? 'a frame that was written is' : `${unread} frames that were written are`;
-    return `its write-ahead log does not verify ${where}, and ${rest} not read`;
+    return { text: `its write-ahead log does not verify ${where}, and ${rest} not read`, lost: 'nothing' };
   }
   if (tail === 'unknown' || tail === null) return null;
   if (scan.salts === tail.salts) {
     if (scan.frames >= tail.frames) return null;
-    return `its write-ahead log ends at frame ${scan.frames}, and ${tail.frames} were written`;
+    const text = `its write-ahead log can be read up to frame ${scan.frames}, and ${tail.frames} were written`;
+    return { text, lost: 'the newest' };
   }
   // Without a log: another program may have moved all of it into the database, as SQLite's own shell does at its end.
   if (scan.salts !== '' || pageChecksum(file, pageBytes, tail.page) === tail.checksum) return null;
-  return `its write-ahead log, of ${tail.frames} frames, is missing`;
+  return { text: `its write-ahead log, of ${tail.frames} frames, is missing`, lost: 'the newest' };
 }
 
 /** From the database's header, where that can be read. */

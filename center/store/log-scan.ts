@@ -94,6 +94,8 @@ class Verdict {
   /** Up to the last commit that SQLite reads. */
   frames = 0;
   readonly #header: Header;
+  /** Of this log; unknown until a frame of it verifies, where the header does not. */
+  #salts: string | null;
   #seed: [number, number];
   #firstBad = -1;
   /** Of this log, behind the first bad frame. */
@@ -104,13 +106,14 @@ class Verdict {
 
   constructor(header: Header) {
     this.#header = header;
+    this.#salts = header.isValid ? header.salts : null;
     this.#seed = header.checksum;
     if (!header.isValid) this.#firstBad = 0;
   }
 
   /** null: it is of an earlier log. */
   judge(index: number, bytes: Buffer): LogFrame | null {
-    const { isValid: hasHeader, isBigEndian, salts } = this.#header;
+    const { isBigEndian } = this.#header;
     const content = bytes.subarray(frameHeaderBytes);
     const [first, second] = addChecksum(
       content,
@@ -119,22 +122,22 @@ class Verdict {
     );
     const written: [number, number] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
     const isLinked = first === written[0] && second === written[1];
-    const hasSalts = bytes.toString('hex', 8, 16) === salts;
+    const salts = bytes.toString('hex', 8, 16);
+    if (isLinked) this.#salts ??= salts;
+    const isOurs = salts === this.#salts;
     const page = bytes.readUInt32BE(0);
     const commit = bytes.readUInt32BE(4);
-    const isValid = isLinked && hasSalts && page > 0;
+    const isValid = isLinked && isOurs && page > 0;
     // Behind a bad frame the next ones still verify, from the checksum that stands in the one before.
     this.#seed = written;
     if (!isValid && this.#firstBad < 0) this.#firstBad = index;
-    // Frames of earlier logs are linked too; but what an invalid header says of salts may be wrong.
-    const isOurs = hasSalts || (!hasHeader && isLinked && page > 0);
     if (this.#firstBad < 0) {
       if (commit > 0) this.frames = index + 1;
     } else if (isOurs) {
       this.#unread++;
       if (this.#commitSeen) this.#isProven = true;
+      if (commit > 0) this.#commitSeen = true;
     }
-    if (this.#firstBad >= 0 && commit > 0 && isOurs) this.#commitSeen = true;
     return isOurs ? { index, page, commit, isValid, content } : null;
   }
 
@@ -166,6 +169,11 @@ function readHeader(file: number, fallbackPageBytes: number): Header | null {
     salts: bytes.toString('hex', 16, 24),
     checksum,
   };
+}
+
+/** Where the content of a frame begins in the file. */
+export function logFrameOffset(index: number, pageBytes: number): number {
+  return logHeaderBytes + index * (frameHeaderBytes + pageBytes) + frameHeaderBytes;
 }
 
 export function isPageSize(bytes: number): boolean {

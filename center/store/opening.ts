@@ -11,7 +11,7 @@ import { readTail } from './tail.ts';
 /** Before it is opened for writing, which would move its log into it: what is damaged is left as it was found. */
 export function refuseDamaged(file: string, maxCheckBytes: number, busyTimeoutMs: number): void {
   const damage = findFileDamage(file);
-  if (damage !== null) throw damagedFile(file, damage);
+  if (damage !== null) throw damagedFile(file, damage.text);
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   if (size === 0 || size > maxCheckBytes) return;
   let db: DatabaseSync | undefined;

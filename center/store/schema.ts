@@ -4,6 +4,8 @@ import type { DatabaseSync } from 'node:sqlite';
 
 /** Stands in the header of every center's database: 'PRLC'. */
 export const applicationId = 0x50524c43;
+/** In that of a backup: 'PRLB'. */
+export const backupId = 0x50524c42;
 
 /** Sums must stay far from where SQLite goes over to floating point; a single wrong bit never leaves this remainder as it was. */
 const modulus = 2 ** 31 - 1;
@@ -26,6 +28,11 @@ export function markSum({
   stored = 'stored',
 } = {}): string {
   return sum(sender, recipient, accepted, stored);
+}
+
+/** The same checksum of values that are at hand. */
+export function rowSum(...values: number[]): number {
+  return values.reduce((total, value, index) => total + (2 * index + 1) * (value % modulus), 0);
 }
 
 function sum(...values: string[]): string {
@@ -189,6 +196,9 @@ export function migrate(db: DatabaseSync, file: string, steps: readonly string[]
   const version = pragma(db, 'user_version');
   if (version === 0 && !isEmpty(db)) {
     throw new WrongVersion(`${file} is not the database of a Parley center.`);
+  }
+  if (pragma(db, 'application_id') === backupId) {
+    throw new WrongVersion(`${file} is a backup: \`center restore\` makes a data directory of it.`);
   }
   if (version !== 0 && pragma(db, 'application_id') !== applicationId) {
     throw new WrongVersion(`${file} is not the database of a Parley center.`);

@@ -292,8 +292,8 @@ export class Pairing implements LinkHandler, Searcher {
     this.#flow.onMessage(link, message);
   }
 
-  onStored(_link: Link, number: number): void {
-    this.#flow.onStored(number);
+  onStored(link: Link, number: number): void {
+    this.#flow.onStored(link, number);
   }
 
   // --- verification ---------------------------------------------------------------------------------

@@ -46,7 +46,14 @@ export class PrivateFlow {
     this.#sentTo = 0;
     this.#unstored = 0;
     this.#awaitsRoom = false;
+    if (link) this.#tellMark(link);
     this.pump();
+  }
+
+  /** Before all answers: the other side learns how far its outbox got, should it have forgotten (a restored backup). */
+  #tellMark(link: Link): void {
+    const mark = this.#host.store.mark(this.#other.account, link.otherOutbox);
+    if (mark > 0) this.#host.afterCommit(() => link.stored(mark));
   }
 
   /** Sends what is pending and not yet sent on this link. */
@@ -73,7 +80,12 @@ export class PrivateFlow {
   }
 
   /** The other side has stored all up to this number, on whichever link it says so. */
-  onStored(number: number): void {
+  onStored(link: Link, number: number): void {
+    if (number > this.#host.store.highest(this.#other.account)) {
+      // Data from an old backup: what is sent under these numbers would be taken for repeats of what was sent since.
+      this.#host.store.renew(this.#other.account);
+      return link.close(new ParleyError('cancelled', 'A new outbox was begun.'));
+    }
     const stored = this.#host.store.stored(this.#other.account, number);
     this.#unstored = Math.max(0, this.#unstored - stored.length);
     for (const message of stored) this.#host.onStored(message);

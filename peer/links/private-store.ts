@@ -86,6 +86,29 @@ export class PrivateStore {
     return id;
   }
 
+  /** The highest number ever given in the outbox for this account. */
+  highest(account: number): number {
+    return Number(this.#outbox.get(account)?.highest ?? 0);
+  }
+
+  /** Begins a new outbox for this account: what is pending gets new numbers in the old order. */
+  renew(account: number): void {
+    this.#store.write('now', () => {
+      const pending = this.#upTo.all(account, Number.MAX_SAFE_INTEGER);
+      const id = randomBytes(outboxIdBytes);
+      this.#store
+        .prepare('UPDATE private_outboxes SET id = ?, highest = ? WHERE account = ?')
+        .run(id, pending.length, account);
+      const setNumber = this.#store.prepare('UPDATE sent SET outbox = ?, number = ? WHERE id = ?');
+      for (const [index, row] of pending.entries()) setNumber.run(id, index + 1, Number(row.id));
+    });
+  }
+
+  /** Up to where the other side's outbox is in the history. */
+  mark(account: number, outbox: Uint8Array): number {
+    return this.#incoming.mark(account, outbox);
+  }
+
   /** Puts a message in the outbox for this account; it may be sent after the commit. */
   add(to: { account: number; name: string }, text: string): OutgoingMessage {
     const outbox = this.outboxId(to.account);

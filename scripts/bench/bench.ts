@@ -6,6 +6,7 @@ import process from 'node:process';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Figure, failedFigure, type Row, type SystemFigures } from './figures.ts';
 import { compileGenerator, Generator } from './generator.ts';
+import { type LinkFigures, measureLinks, renderLinks } from './links.ts';
 import { Processes, pinned } from './processes.ts';
 import { type Measurement, measurements, type Scale } from './rows.ts';
 import { type Started, type System, systems } from './systems.ts';
@@ -53,7 +54,7 @@ function readFlags(): Flags {
     .option('--quick', 'short and small: to see that all works, not to compare')
     .option(
       '--rows <names>',
-      `only those that begin like this: ${measurements.map(({ name }) => name).join(', ')}`,
+      `only those that begin like this: ${[...measurements.map(({ name }) => name), 'links'].join(', ')}`,
       list,
     )
     .option('--systems <names>', `only these: ${systems.map(({ name }) => name).join(', ')}`, list)
@@ -138,6 +139,21 @@ class Bench {
   }
 }
 
+/** Private links: not the center's work but the peers', so a table of its own. */
+async function measurePrivateLinks(flags: Flags, dir: string, processes: Processes): Promise<LinkFigures | null> {
+  const system = systems.find(({ name }) => name === 'parley-tls');
+  if (!system || !(flags.rows?.some((row) => 'links'.startsWith(row)) ?? true)) return null;
+  say('links');
+  const center = await system.start(processes, { dir: join(dir, 'links'), accounts: 1, bcryptCost: 4 });
+  const figures = await measureLinks(
+    center,
+    join(dir, 'links'),
+    flags.seconds ?? (flags.quick ? quick : usual).seconds,
+  );
+  await center.stop();
+  return figures;
+}
+
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
@@ -164,17 +180,23 @@ async function main(): Promise<number> {
     rmSync(dir, { recursive: true, force: true });
   };
   process.on('exit', clean);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      say(`ended by ${signal}`);
+      process.exit(130);
+    });
+  }
   if (!pinned) say('No second core or no taskset (util-linux): servers and load generator share what there is.');
   const bench = new Bench(flags, dir, processes);
   const rows: Row[] = [];
   for (const measurement of chosen) rows.push(...(await bench.measure(measurement)));
+  const links = await measurePrivateLinks(flags, dir, processes);
   await processes.end();
   const about = machine();
-  if (flags.json) process.stdout.write(`${JSON.stringify({ machine: about, rows }, null, 2)}\n`);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ machine: about, rows, links }, null, 2)}\n`);
   else {
     const facts = Object.entries(about).map(([name, value]) => `${name} ${value}`);
-    process.stdout.write(`\n${facts.join(', ')}\n\n${renderTable(rows)}`);
+    process.stdout.write(`\n${facts.join(', ')}\n\n${renderTable(rows)}${links ? renderLinks(links) : ''}`);
   }
   return 0;
 }

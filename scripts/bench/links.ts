@@ -156,3 +156,19 @@ async function median(send: (text: string) => Promise<unknown>): Promise<number>
   }
   return times.sort((a, b) => a - b)[times.length >> 1] ?? 0;
 }
+
+/** As lines, with the ratios. */
+export function renderLinks({ bareTls, link, throughCenterUs, privateUs, relayedUs }: LinkFigures): string {
+  const rate = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB/s`.padStart(10);
+  const time = (us: number) => `${us.toFixed(0)} us`.padStart(10);
+  const of = (one: number, other: number) => (one / other).toFixed(2).padStart(8);
+  return [
+    'private links (links): texts of 16 KiB, and a message with its receipt, one at a time, without history',
+    `  bare TLS connection              ${rate(bareTls)}`,
+    `  direct link                      ${rate(link)}${of(link, bareTls)} of bare TLS (to reach: 0.8)`,
+    `  message through the center       ${time(throughCenterUs)}`,
+    `  private, relayed by the center   ${time(relayedUs)}`,
+    `  private, direct                  ${time(privateUs)}${of(privateUs, throughCenterUs)} of a message through the center,${of(privateUs, relayedUs)} of relayed (to reach: 0.33)`,
+    '',
+  ].join('\n');
+}

@@ -53,6 +53,7 @@ const keeping: SystemName[] = ['parley', 'parley-tls', 'mosquitto', 'ejabberd', 
 const parley: SystemName[] = ['parley', 'parley-tls'];
 const cheapHash = 4;
 const usualHash = 12;
+const warmSeconds = 4;
 const settleMs = 1000;
 const maxSettleMs = 20_000;
 /** Resident memory that changed by less than this between two looks is settled. */
@@ -193,13 +194,15 @@ const idle: Measurement = {
     const { generator, system, started, scale } = context;
     needFiles(scale.idle.many);
     const { few, many } = scale.idle;
+    // A server that has just begun grows with its first work, whatever stays connected: that comes before.
+    const warm = ['--connections', String(scale.loginsAtOnce), '--seconds', String(warmSeconds)];
+    await generator.run([system.driver, 'login', ...common(context), ...warm]);
     const begin = async (first: number, count: number) => {
       const args = ['--first', String(first), '--connections', String(count)];
       const run = await generator.begin([system.driver, 'idle', ...common(context), ...args]);
       await run.line();
       return { run, bytes: await settledBytes(started.pid) };
     };
-    // What the first ones cost is also code that gets warm: the later ones tell what a connection costs.
     const before = await begin(0, few);
     const after = await begin(few, many - few);
     for (const { run } of [before, after]) {

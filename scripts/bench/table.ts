@@ -2,7 +2,7 @@
 import { type Figure, medianOf, type Row, ratio, reached, type Target } from './figures.ts';
 import type { SystemName } from './systems.ts';
 
-const columns = ['', 'median', 'of relay', 'p50', 'p99', 'CPU each', 'server', 'load'] as const;
+const columns = ['', 'median', 'of relay', 'by CPU', 'p50', 'p99', 'CPU each', 'server', 'load'] as const;
 /** The yardstick of a system: the bare relay over the same transport. */
 const yardstick = (system: SystemName): SystemName => (system.endsWith('-tls') ? 'relay-tls' : 'relay');
 
@@ -25,12 +25,20 @@ function line(row: Row, title: string, system: SystemName, rounds: Figure[]): st
     `  ${title}`,
     amount(medianOf(rounds, 'value'), row.unit),
     times === null ? '' : times.toFixed(2),
+    byCpu(row, rounds, yardstick(system)),
     micros(medianOf(rounds, 'p50Us')),
     micros(medianOf(rounds, 'p99Us')),
     micros(medianOf(rounds, 'serverUsEach')),
     share(medianOf(rounds, 'serverShare')),
     share(medianOf(rounds, 'loadShare')),
   ];
+}
+
+/** The same ratio from CPU time: what it would be if the server had had its core for itself. */
+function byCpu(row: Row, rounds: Figure[], relay: SystemName): string {
+  const mine = medianOf(rounds, 'serverUsEach');
+  const its = medianOf(row.systems.find(({ system }) => system === relay)?.rounds ?? [], 'serverUsEach');
+  return mine === null || its === null ? '' : (its / mine).toFixed(2);
 }
 
 function notes({ systems }: Row): string[] {

@@ -56,14 +56,15 @@ describe('Passwords', () => {
   it('of no account are never right and cost as much', async () => {
     const slower = new Passwords({ cost: 9 });
     const hash = await slower.hash('summerisover');
-    const timeOf = async (given: string | null) => {
+    // The least of several: others on the machine only ever make one longer.
+    const least = { withAccount: Number.POSITIVE_INFINITY, without: Number.POSITIVE_INFINITY };
+    for (let times = 0; times < 12; times += 1) {
+      const which = times % 2 === 0 ? 'withAccount' : 'without';
       const startedAtMs = performance.now();
-      for (let times = 0; times < 5; times += 1) expect(await slower.verify('wrong password', given)).to.equal(false);
-      return performance.now() - startedAtMs;
-    };
-    await timeOf(hash);
-    const [withAccount, without] = [await timeOf(hash), await timeOf(null)];
-    expect(without / withAccount).to.be.within(0.4, 2.5);
+      expect(await slower.verify('wrong password', which === 'withAccount' ? hash : null)).to.equal(false);
+      least[which] = Math.min(least[which], performance.now() - startedAtMs);
+    }
+    expect(least.without / least.withAccount).to.be.within(0.4, 2.5);
     await slower.close();
   });
 

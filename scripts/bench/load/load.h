@@ -132,6 +132,8 @@ extern const struct work *work;
 extern const struct work relay_work, visit_work, away_work, drain_work, fanout_work, login_work, back_work,
     idle_work;
 
+/** Lets all who are ready say that they are there, now and then; to be called often while nothing else is sent. */
+void keep_alive(void);
 /** Opens them all, some at once, and returns when all are ready. */
 void open_all(void);
 /** Runs turns until the clock says so, or until stop is true. */

@@ -26,6 +26,7 @@ static const struct work *const works[] = {&relay_work,  &visit_work, &away_work
                                            &fanout_work, &login_work, &back_work, &idle_work};
 /** Every row ends long before. */
 static const double longest_seconds = 300;
+static const double heartbeat_seconds = 8;
 
 enum { TLS = 256, PORT, CONNECTIONS, FIRST, INFLIGHT, BODY, SECONDS, WARMUP, PACE, HISTORY, FIRST_ID, TOKEN, REGISTERS, PERSISTENT, DELAYED_ACKS, SERVER, EXPECTED, AT_ONCE };
 static const struct option names[] = {{"port", 1, 0, PORT},
@@ -76,12 +77,22 @@ static void read_options(int argc, char **argv) {
   if (options.connections == 0 || options.port == 0) fail("--connections and --port are needed");
 }
 
+void keep_alive(void) {
+  static uint64_t next_ns;
+  if (!driver->heartbeat || now_ns < next_ns) return;
+  next_ns = now_ns + (uint64_t)(heartbeat_seconds * 1e9);
+  for (unsigned i = 0; i < options.connections; i++) {
+    if (conns[i].ready) driver->heartbeat(&conns[i]);
+  }
+}
+
 void open_all(void) {
   uint64_t until = read_clock() + (uint64_t)(longest_seconds * 1e9);
   unsigned opened = 0, ready = 0;
   while (ready < options.connections) {
     while (opened < options.connections && opened - ready < options.at_once) conn_open(&conns[opened++]);
     io_turn(100);
+    keep_alive();
     while (ready < opened && conns[ready].ready) ready++;
     if (now_ns > until) fail("%u of %u connections were ready in time", ready, options.connections);
   }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const double heartbeat_seconds = 8;
 // docs/protocol.md, section 10.
 static const double first_wait_seconds = 0.2, longest_wait_seconds = 10;
 
@@ -44,12 +43,9 @@ static void closed_idle(struct conn *c) { fail("%s closed connection %u", driver
 static void run_idle(void) {
   open_all();
   say_ready();
-  uint64_t next_ns = now_ns + (uint64_t)(heartbeat_seconds * 1e9);
   while (!stdin_closed()) {
     io_turn(100);
-    if (now_ns < next_ns || !driver->heartbeat) continue;
-    next_ns = now_ns + (uint64_t)(heartbeat_seconds * 1e9);
-    for (unsigned i = 0; i < options.connections; i++) driver->heartbeat(&conns[i]);
+    keep_alive();
   }
   printf("{\"driver\":\"%s\",\"work\":\"idle\",\"connections\":%u}\n", driver->name, ready_count);
 }
@@ -75,18 +71,12 @@ static void run_back(void) {
   for (unsigned i = 0; i < options.connections; i++) conns[i].due_ns = UINT64_MAX;
   phase = THERE;
   say_ready();
-  uint64_t next_heartbeat_ns = now_ns + (uint64_t)(heartbeat_seconds * 1e9);
   uint64_t next_look_ns = 0, until_ns = UINT64_MAX;
   while (phase == THERE || ready_count < options.connections) {
     io_turn(2);
     if (phase == BACK && until_ns == UINT64_MAX) until_ns = now_ns + (uint64_t)(options.seconds * 1e9);
     if (now_ns > until_ns) break;
-    if (now_ns >= next_heartbeat_ns && driver->heartbeat) {
-      next_heartbeat_ns = now_ns + (uint64_t)(heartbeat_seconds * 1e9);
-      for (unsigned i = 0; i < options.connections; i++) {
-        if (conns[i].ready) driver->heartbeat(&conns[i]);
-      }
-    }
+    keep_alive();
     if (now_ns < next_look_ns) continue;
     next_look_ns = now_ns + 2000000;
     for (unsigned i = 0; i < options.connections; i++) {

@@ -1,4 +1,6 @@
 // Private links between real peers with a real center, over this machine's own network.
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { PeerOptions } from '../../../peer/api.ts';
@@ -48,6 +50,24 @@ describe('private links with a real center', () => {
     expect(seas.links()[0]).to.include({ name: 'google', route: 'direct', verified: false });
     expect(google.links()[0]).to.include({ name: 'seas', route: 'direct' });
   });
+
+  it('begin a new outbox where data came from an old backup', async () => {
+    await open({});
+    await linked();
+    await seas.private('google', 'one');
+    await seas.close();
+    const backup = join(town.path, 'backup');
+    cpSync(town.dataDir, backup, { recursive: true });
+    const later = town.peer();
+    await later.resume('seas');
+    await later.private('google', 'two');
+    await later.private('google', 'three');
+    await later.close();
+    const restored = await town.loggedIn('seas', { dataDir: backup });
+    await restored.private('google', 'four');
+    await restored.private('google', 'five');
+    expect(google.texts).to.deep.equal(['one', 'two', 'three', 'four', 'five']);
+  }).timeout(20_000);
 
   it('go through the center where no port can be reached, in order and whole', async () => {
     await open({}, { tunnelBytesPerSecond: 10_000_000 });
