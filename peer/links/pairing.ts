@@ -43,6 +43,8 @@ export class Pairing implements LinkHandler, Searcher {
   #leaving: LinkRoute | null = null;
   #expiry: NodeJS.Timeout | null = null;
   #verification: Verification | null = null;
+  /** The link whose digits were shown. */
+  #compared: Link | null = null;
   readonly #notes: { atMs: number; attempt: Attempt }[] = [];
 
   constructor(account: number, name: string, host: PairingHost) {
@@ -321,13 +323,16 @@ export class Pairing implements LinkHandler, Searcher {
     const other = { account: this.account, key: link.channel.key };
     return new Verification(link, this.#host.self, other, (digits) => {
       this.#verification = null;
+      this.#compared = link;
       this.#host.emit({ type: 'verify', name: this.name, digits });
     });
   }
 
-  /** The user compared the digits: they were the same. */
+  /** The user compared the digits: they were the same. Throws wrong_state where none were shown for this link. */
   confirm(): void {
-    this.#host.store.trust(this.account, this.#linkForVerify.channel.key, true);
+    const link = this.#linkForVerify;
+    if (link !== this.#compared) throw new ParleyError('wrong_state', `Compare digits first: verify ${this.name}.`);
+    this.#host.store.trust(this.account, link.channel.key, true);
   }
 }
 

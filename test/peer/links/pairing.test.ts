@@ -232,6 +232,13 @@ describe('a pairing', () => {
       expect(digits(one)).to.not.deep.equal(digits(two));
     });
 
+    it('is confirmed only after digits were shown for this very link', async () => {
+      join(sides, one);
+      await linked();
+      expect(await codeOf((async () => one.pairing.confirm())())).to.equal('wrong_state');
+      expect(one.pairing.isVerified(two.self.key)).to.equal(false);
+    });
+
     it('needs a link', async () => {
       expect(await codeOf((async () => one.pairing.verify())())).to.equal('disconnected');
       expect(await codeOf((async () => one.pairing.confirm())())).to.equal('disconnected');
