@@ -25,7 +25,7 @@ import { Pairing, type PairingHost } from './pairing.ts';
 import { PrivateStore } from './private-store.ts';
 import { punch } from './punch.ts';
 import { Tunnels } from './tunnels.ts';
-import { explain, whyPending } from './why.ts';
+import { explain, explainAway, whyPending } from './why.ts';
 
 /** Accounts introduced; more than anybody consents with. */
 const maxPairings = 1000;
@@ -369,6 +369,8 @@ export class Links implements PairingHost {
 
   /** What was tried, what failed and what would help, in words. */
   why(name: string): string[] {
+    const known = this.#named(name) ? null : this.store.accountNamed(name);
+    if (known && this.store.keys(known.account).length > 0) return explainAway(known.name);
     return explain(this.#existing(name), this.isCenterThere());
   }
 
