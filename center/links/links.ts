@@ -6,7 +6,7 @@ import type { CenterIdentity } from '../identity.ts';
 import type { CenterLimits } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { ConsentRecord, Store } from '../store/store.ts';
-import type { Wheel } from '../wheel.ts';
+import type { Timeout, Wheel } from '../wheel.ts';
 import { candidatesOf, issueIntroduction, type Reach } from './introductions.ts';
 import type { TunnelSession, Tunnels } from './tunnels.ts';
 
@@ -50,6 +50,8 @@ export class Links {
   readonly #attached = new Map<number, LinkSession>();
   readonly #punched = new Map<string, number>();
   readonly #probed = new Map<number, number>();
+  /** When the consents of pairs that were introduced are over. */
+  readonly #ends = new Map<string, Timeout>();
   /** Those that are looked at again when they may be. */
   readonly #toProbe = new Set<LinkSession>();
 
@@ -212,6 +214,7 @@ export class Links {
     const asker = this.#attached.get(consent.asker);
     const giver = this.#attached.get(consent.giver);
     if (!asker || !giver) return;
+    this.#watchEnd(consent);
     const { token, expiresAtMs } = issueIntroduction(this.#options, asker, giver, consent.untilMs);
     for (const [to, of] of [
       [asker, giver],
@@ -239,6 +242,30 @@ export class Links {
     }
   }
 
+  /** When the time of a consent is over, both are told, and what is relayed between them ends. */
+  #watchEnd({ giver, asker, untilMs }: ConsentRecord): void {
+    const { clock, wheel, log } = this.#options;
+    const pair = pairOf(giver, asker);
+    const before = this.#ends.get(pair);
+    if (before) wheel.cancel(before);
+    const expire = (): void => {
+      this.#ends.delete(pair);
+      this.#timeOver(giver, asker).catch((error: unknown) => {
+        log.warn({ err: error, giver, asker }, 'the end of a consent could not be told');
+      });
+    };
+    const end: Timeout = { dueTick: 0, expire };
+    const forgotten = remember(this.#ends, pair, end);
+    if (forgotten) wheel.cancel(forgotten);
+    wheel.schedule(end, Math.max(0, untilMs - clock.now()));
+  }
+
+  async #timeOver(giver: number, asker: number): Promise<void> {
+    const other = await this.#consent(giver, asker);
+    if (other) this.#watchEnd(other);
+    else this.#tellEnd(giver, asker, 'revoked');
+  }
+
   // --- where there is no direct way ---------------------------------------------------------------------
 
   #attachedAs(other: number): LinkSession {
@@ -255,7 +282,7 @@ export class Links {
       throw new ParleyError('unsupported', 'There is no NAT between peers that reach the center over loopback.');
     }
     const { wheel, limits } = this.#options;
-    const pair = [session.account, account].sort((a, b) => a - b).join(':');
+    const pair = pairOf(session.account, account);
     const before = this.#punched.get(pair);
     if (before !== undefined && wheel.nowMs - before < limits.punchIntervalMs) {
       throw new ParleyError('rate_limited', 'This pair has just tried.', { retryAfterMs: limits.punchIntervalMs });
@@ -283,10 +310,16 @@ function otherOf({ giver, asker }: ConsentRecord, account: number): number {
   return giver === account ? asker : giver;
 }
 
-function remember<Key>(map: Map<Key, number>, key: Key, value: number): void {
+function pairOf(one: number, other: number): string {
+  return `${Math.min(one, other)}:${Math.max(one, other)}`;
+}
+
+/** Returns what is forgotten for it, if anything. */
+function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): Value | undefined {
   map.delete(key);
   map.set(key, value);
-  if (map.size <= maxRemembered) return;
-  const [oldest] = map.keys();
-  if (oldest !== undefined) map.delete(oldest);
+  if (map.size <= maxRemembered) return undefined;
+  const [oldest] = map;
+  if (oldest) map.delete(oldest[0]);
+  return oldest?.[1];
 }

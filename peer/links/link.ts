@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { asParleyError, ParleyError } from '../../shared/errors.ts';
 import { decodeLinkFrame, encodeLinkFrame, FrameDecoder } from '../../shared/frames.ts';
 import type { parley } from '../../shared/protocol.js';
+import { safeLine } from '../../shared/text.ts';
 import { software } from '../../shared/version.ts';
 import type { LinkRoute } from '../events.ts';
 import { LinkOutput } from './link-output.ts';
@@ -228,11 +229,11 @@ export class Link {
     else if (frame.pong) this.#ponged(frame.pong.id ?? 0);
     else if (frame.verifyCommit) handler.onVerify(this, { commit: frame.verifyCommit.hash ?? new Uint8Array() });
     else if (frame.verifyReveal) handler.onVerify(this, { reveal: frame.verifyReveal.nonce ?? new Uint8Array() });
-    else if (frame.close) this.close(lost(`the other side ended it (${frame.close.code})`));
+    else if (frame.close) this.close(ended(frame.close.code ?? ''));
   }
 
   #greeted({ hello, close }: parley.LinkFrame): void {
-    if (close) throw lost(`the other side refused it (${close.code})`);
+    if (close) throw ended(close.code ?? '');
     if (!hello) throw new ParleyError('bad_frame', 'The first frame of a link must be Hello.');
     if ((hello.version ?? 0) < linkVersion)
       throw new ParleyError('version', 'The other side speaks no version of links.');
@@ -250,6 +251,12 @@ export class Link {
   #ponged(id: number): void {
     if (id === this.#pinged.id) this.roundTripMs = performance.now() - this.#pinged.atMs;
   }
+}
+
+/** cancelled: in favour of another link. */
+function ended(code: string): ParleyError {
+  if (code === 'cancelled') return new ParleyError('cancelled', 'The other side uses another link.');
+  return lost(`the other side ended it (${safeLine(code)})`);
 }
 
 function lost(text: string): ParleyError {

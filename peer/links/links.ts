@@ -9,12 +9,12 @@ import { fingerprint, publicDer } from '../../shared/identity.ts';
 import { foldName } from '../../shared/names.ts';
 import type { parley } from '../../shared/protocol.js';
 import { safeLine } from '../../shared/text.ts';
-import { type CanLive, endpoint, isLoopback, plainAddress } from '../addresses.ts';
+import { type CanLive, isLoopback } from '../addresses.ts';
 import type { Connection } from '../connection.ts';
 import type { LinkInfo, OutgoingMessage, PeerEvent } from '../events.ts';
 import type { Feed } from '../feed.ts';
 import type { Incoming } from '../incoming.ts';
-import { type Credentials, dialLink, secureLink } from '../socket.ts';
+import { type Credentials, secureLink } from '../socket.ts';
 import type { Store } from '../store.ts';
 import { type Until, Waiters } from '../waiters.ts';
 import { DialBudget, secureOutgoing } from './dial.ts';
@@ -23,17 +23,14 @@ import { type Introduced, type Introduction, IntroductionJudge, readIntroduction
 import type { LinkChannel } from './link.ts';
 import { Pairing, type PairingHost } from './pairing.ts';
 import { PrivateStore } from './private-store.ts';
-import { Tunnel } from './tunnel.ts';
-import { explain, whyPending } from './why.ts';
+import { punch } from './punch.ts';
+import { Tunnels } from './tunnels.ts';
+import { explain, explainAway, whyPending } from './why.ts';
 
 /** Accounts introduced; more than anybody consents with. */
 const maxPairings = 1000;
 /** Frames before the certificate is made, which takes milliseconds. */
 const maxEarly = 4000;
-/** A punch gives up after this, having sent at most five SYNs. */
-const punchTimeoutMs = 8_000;
-const punchTries = 5;
-const punchPauseMs = 400;
 const maxBehindMessages = 512;
 
 export interface LinksOptions {
@@ -50,7 +47,7 @@ export class Links implements PairingHost {
   readonly budget = new DialBudget();
   readonly #options: LinksOptions;
   readonly #pairings = new Map<number, Pairing>();
-  readonly #tunnels = new Map<number, Tunnel>();
+  readonly #tunnels = new Tunnels();
   readonly #waiters = new Waiters();
   #credentials: Credentials | null = null;
   #connection: Connection | null = null;
@@ -86,6 +83,7 @@ export class Links implements PairingHost {
   attach(connection: Connection): void {
     const { centerId, identityKey, tokenKey, tokenKeySignature, timeMs } = connection.hello;
     this.#connection = connection;
+    this.#tunnels.attach(connection);
     this.#isOverLoopback = isLoopback(connection.localEnd?.address ?? '');
     this.#offsetMs = timeMs - Date.now();
     if (tokenKey.length === 0) return;
@@ -96,8 +94,7 @@ export class Links implements PairingHost {
   /** The connection to the center is gone: relayed links with it, direct ones go on. */
   detach(): void {
     this.#connection = null;
-    for (const tunnel of this.#tunnels.values()) tunnel.ended();
-    this.#tunnels.clear();
+    this.#tunnels.detach();
   }
 
   close(reason: ParleyError): void {
@@ -119,10 +116,7 @@ export class Links implements PairingHost {
       const { account, address, port, inMs } = frame.punchAt;
       this.#pairings.get(account ?? 0)?.punch({ address: address ?? '', port: port ?? 0 }, inMs ?? 0);
     } else if (frame.tunnelOpened) void this.#tunnelOpened(frame.tunnelOpened);
-    else if (frame.tunnelData) this.#tunnel(frame.tunnelData)?.data(frame.tunnelData.data ?? new Uint8Array());
-    else if (frame.tunnelCredit) this.#tunnel(frame.tunnelCredit)?.credit(frame.tunnelCredit.bytes ?? 0);
-    else if (frame.tunnelClose) this.#tunnel(frame.tunnelClose)?.ended();
-    else return false;
+    else return this.#tunnels.take(frame);
     return true;
   }
 
@@ -160,43 +154,20 @@ export class Links implements PairingHost {
     return pairing;
   }
 
-  // --- tunnels --------------------------------------------------------------------------------------
-
-  #tunnel({ tunnel }: { tunnel?: number | null }): Tunnel | undefined {
-    return this.#tunnels.get(tunnel ?? 0);
-  }
-
-  #newTunnel({ tunnel, creditBytes }: parley.TunnelOpened.$Properties): Tunnel {
-    const connection = this.#connection;
-    const made = new Tunnel(tunnel ?? 0, creditBytes ?? 0, (frame) => {
-      if (connection === this.#connection) connection?.send(frame);
-    });
-    this.#tunnels.set(made.id, made);
-    made.once('close', () => this.#tunnels.delete(made.id));
-    made.on('error', () => undefined);
-    return made;
-  }
+  // --- who comes --------------------------------------------------------------------------------------
 
   /** The other side has opened a tunnel: it is the TLS client in it. */
   async #tunnelOpened(opened: parley.TunnelOpened.$Properties): Promise<void> {
-    const tunnel = this.#newTunnel(opened);
     const pairing = this.#pairings.get(opened.account ?? 0);
+    let tunnel: Duplex | null = null;
     try {
+      tunnel = this.#tunnels.opened(opened);
       if (!pairing?.introduction) throw new ParleyError('no_consent', 'Nobody of this account was introduced.');
       const secured = await secureLink(tunnel, 'server', this.credentials());
       pairing.found({ ...secured, isClient: false, route: 'relayed', where: '', localAddress: '' });
     } catch {
-      tunnel.destroy();
+      tunnel?.destroy();
     }
-  }
-
-  async openTunnel(account: number): Promise<Duplex> {
-    const { tunnelOpened } = await this.#center.request({ tunnelOpen: { account } });
-    return this.#newTunnel(tunnelOpened ?? {});
-  }
-
-  async secure(stream: Duplex, introduction: Introduction): Promise<LinkChannel> {
-    return secureOutgoing(stream, '', { key: introduction.key, credentials: this.credentials(), route: 'relayed' });
   }
 
   /** Somebody connected to the peer's own port. */
@@ -252,7 +223,7 @@ export class Links implements PairingHost {
     await this.#center.request({ introduce: { account } });
   }
 
-  /** Both sides dial at this moment, each from the port that its NAT has kept for the center (RFC 5128, 3.3). */
+  /** Both sides dial at this moment. */
   async punch(
     introduction: Introduction,
     to: { address: string; port: number },
@@ -260,22 +231,16 @@ export class Links implements PairingHost {
   ): Promise<LinkChannel> {
     const from = this.#connection?.localEnd;
     if (!from) throw new ParleyError('disconnected', 'The port of the connection to the center is not known.');
-    const deadline = performance.now() + punchTimeoutMs;
-    const where = endpoint(to.address, to.port);
-    for (let tries = 1; ; tries++) {
-      try {
-        const timeoutMs = Math.max(1, deadline - performance.now());
-        const socket = await dialLink({ ...to, from, timeoutMs, signal });
-        const side = this.self.account < introduction.account ? 'client' : 'server';
-        const secured = await secureLink(socket, side, this.credentials());
-        const localAddress = plainAddress(from.address);
-        return { ...secured, isClient: side === 'client', route: 'punched', where, localAddress };
-      } catch (error) {
-        // A refusal may only mean that the other side was not that far.
-        if (signal.aborted || tries === punchTries || performance.now() > deadline) throw error;
-        await new Promise((resolve) => setTimeout(resolve, punchPauseMs));
-      }
-    }
+    const side = this.self.account < introduction.account ? 'client' : 'server';
+    return punch({ from, to, side, credentials: this.credentials(), signal });
+  }
+
+  openTunnel(account: number): Promise<Duplex> {
+    return this.#tunnels.open(account);
+  }
+
+  secure(stream: Duplex, introduction: Introduction): Promise<LinkChannel> {
+    return secureOutgoing(stream, '', { key: introduction.key, credentials: this.credentials(), route: 'relayed' });
   }
 
   admit(token: string, other: Introduced): void {
@@ -404,6 +369,8 @@ export class Links implements PairingHost {
 
   /** What was tried, what failed and what would help, in words. */
   why(name: string): string[] {
+    const known = this.#named(name) ? null : this.store.accountNamed(name);
+    if (known && this.store.keys(known.account).length > 0) return explainAway(known.name);
     return explain(this.#existing(name), this.isCenterThere());
   }
 

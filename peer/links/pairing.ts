@@ -1,6 +1,6 @@
 // One other account that may be linked with: whether it may, by which key, and which of several links is kept.
 import { ParleyError } from '../../shared/errors.ts';
-import type { PeerEvent } from '../events.ts';
+import type { LinkRoute, PeerEvent } from '../events.ts';
 import type { Attempt } from './dial.ts';
 import type { Introduced, Introduction } from './introduction.ts';
 import { Link, type LinkChannel, type LinkHandler, type LinkMessage } from './link.ts';
@@ -39,8 +39,12 @@ export class Pairing implements LinkHandler, Searcher {
   #link: Link | null = null;
   /** Links on which the other side has not said Hello. */
   readonly #greeting = new Set<Link>();
+  /** The route of a link that the other side has left for one that is not open here yet. */
+  #leaving: LinkRoute | null = null;
   #expiry: NodeJS.Timeout | null = null;
   #verification: Verification | null = null;
+  /** The link whose digits were shown. */
+  #compared: Link | null = null;
   readonly #notes: { atMs: number; attempt: Attempt }[] = [];
 
   constructor(account: number, name: string, host: PairingHost) {
@@ -205,11 +209,13 @@ export class Pairing implements LinkHandler, Searcher {
   onOpen(link: Link): void {
     this.#greeting.delete(link);
     const current = this.link;
+    const hadLink = current !== null || this.#leaving !== null;
     if (!this.introduction) return link.close(new ParleyError('revoked', 'The consent has ended.'));
     if (current && !this.#isBetter(link, current)) {
       return link.close(new ParleyError('cancelled', 'Another link is better.'));
     }
     this.#link = link;
+    this.#leaving = null;
     this.#verification = null;
     current?.close(new ParleyError('cancelled', 'Another link is better.'));
     const { route, where } = link.channel;
@@ -217,7 +223,7 @@ export class Pairing implements LinkHandler, Searcher {
     this.#search.encourage();
     if (route !== 'relayed') this.#search.stop();
     else if (!this.#search.isOn) this.#search.again();
-    this.#host.emit({ type: 'link', name: this.name, state: current ? 'moved' : 'up', route });
+    this.#host.emit({ type: 'link', name: this.name, state: hadLink ? 'moved' : 'up', route });
     this.#flow.use(link);
   }
 
@@ -233,15 +239,26 @@ export class Pairing implements LinkHandler, Searcher {
 
   onClose(link: Link, reason: ParleyError): void {
     this.#greeting.delete(link);
+    const { route } = link.channel;
     if (this.#link !== link) {
-      if (reason.code !== 'cancelled') this.note({ what: link.channel.route, outcome: reason.message });
+      if (reason.code !== 'cancelled') this.note({ what: route, outcome: reason.message });
+      if (this.#leaving && this.#greeting.size === 0) this.#isDown(this.#leaving);
       return;
     }
     this.#link = null;
     this.#verification = null;
     this.#flow.use(null);
-    this.note({ what: link.channel.route, outcome: reason.message });
-    this.#host.emit({ type: 'link', name: this.name, state: 'down', route: link.channel.route });
+    if (reason.code === 'cancelled' && this.#greeting.size > 0) {
+      this.#leaving = route;
+      return;
+    }
+    this.note({ what: route, outcome: reason.message });
+    this.#isDown(route);
+  }
+
+  #isDown(route: LinkRoute): void {
+    this.#leaving = null;
+    this.#host.emit({ type: 'link', name: this.name, state: 'down', route });
     this.#lookAgain();
   }
 
@@ -306,13 +323,16 @@ export class Pairing implements LinkHandler, Searcher {
     const other = { account: this.account, key: link.channel.key };
     return new Verification(link, this.#host.self, other, (digits) => {
       this.#verification = null;
+      this.#compared = link;
       this.#host.emit({ type: 'verify', name: this.name, digits });
     });
   }
 
-  /** The user compared the digits: they were the same. */
+  /** The user compared the digits: they were the same. Throws wrong_state where none were shown for this link. */
   confirm(): void {
-    this.#host.store.trust(this.account, this.#linkForVerify.channel.key, true);
+    const link = this.#linkForVerify;
+    if (link !== this.#compared) throw new ParleyError('wrong_state', `Compare digits first: verify ${this.name}.`);
+    this.#host.store.trust(this.account, link.channel.key, true);
   }
 }
 

@@ -30,6 +30,14 @@ export function explain(pairing: Pairing, isCenterThere: boolean): string[] {
   return lines;
 }
 
+/** Of somebody who was linked with before, and was not introduced since this peer began. */
+export function explainAway(name: string): string[] {
+  return [
+    `There is no link with ${name} now: ${name} is away, or the consent has ended.`,
+    `When both are online, a link comes up by itself; consents tells whether it still may.`,
+  ];
+}
+
 function state({ name, link, standing, endedBy }: Pairing): string {
   if (link) {
     const where = link.channel.where ? ` (${link.channel.where})` : '';

@@ -12,7 +12,11 @@ export function missingForNetworks(): string | null {
   if (process.platform !== 'linux') return 'Linux';
   if (process.getuid?.() !== 0) return 'root';
   const missing = tools.filter((tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error !== undefined);
-  return missing.length > 0 ? missing.join(', ') : null;
+  if (missing.length > 0) return missing.join(', ');
+  const probe = `${prefix}-${process.pid}-probe`;
+  if (spawnSync('ip', ['netns', 'add', probe], { stdio: 'ignore' }).status !== 0) return 'the right to make namespaces';
+  spawnSync('ip', ['netns', 'del', probe], { stdio: 'ignore' });
+  return null;
 }
 
 /** How a router treats what passes it. All drop silently what was not asked for from inside, as home routers do. */

@@ -109,14 +109,14 @@ export function twoSides(): [Side, Side] {
   return sides;
 }
 
-/** A link between the two, of which `client` is the TLS client. */
+/** A link between the two, of which `client` is the TLS client. delayMs: of what is said on it by this side. */
 export function join(
   [one, two]: readonly [Side, Side],
   client: Side,
-  options: { route?: LinkRoute; exporter?: Uint8Array; delayMs?: () => number } = {},
+  options: { route?: LinkRoute; exporter?: Uint8Array; delayMs?: (from: Side) => number } = {},
 ): Cable {
   const { route = 'direct', exporter = Buffer.alloc(32), delayMs = () => 0 } = options;
-  const ends = [new End(delayMs), new End(delayMs)] as const;
+  const ends = [new End(() => delayMs(one)), new End(() => delayMs(two))] as const;
   ends[0].other = ends[1];
   ends[1].other = ends[0];
   for (const end of ends) end.on('error', () => undefined);

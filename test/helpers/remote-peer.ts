@@ -74,7 +74,8 @@ export class RemotePeer {
       if (at >= 0) resolve(this.heard.splice(at, 1)[0] as EventOf<Type>);
     };
     const timer = setTimeout(() => {
-      reject(new Error(`${this.name} did not see ${type}; heard ${JSON.stringify(this.heard)}`));
+      const heard = this.heard.filter((event) => event.type !== 'stored').slice(-20);
+      reject(new Error(`${this.name} did not see ${type}; heard ${JSON.stringify(heard)}`));
     }, waitMs);
     this.#looks.add(look);
     look();

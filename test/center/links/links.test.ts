@@ -116,6 +116,24 @@ describe('links, the center', () => {
     expect((await google.ask({ introduce: { account: seas.account } })).error).to.include({ code: 'no_consent' });
   });
 
+  it('tells both when the time of a consent is over, and ends what is relayed', async () => {
+    await google.ask({ allow: { name: 'seas', forMs: 700 } });
+    await seas.sees('introduction');
+    await seas.ask({ tunnelOpen: { account: google.account } });
+    expect(await seas.sees('linkEnd')).to.include({ account: google.account, code: 'revoked' });
+    expect(await google.sees('linkEnd')).to.include({ account: seas.account, code: 'revoked' });
+    expect(await seas.sees('tunnelClose')).to.include({ code: 'revoked' });
+    expect((await seas.ask({ introduce: { account: google.account } })).error).to.include({ code: 'no_consent' });
+  });
+
+  it('lets a consent that was prolonged last', async () => {
+    await google.ask({ allow: { name: 'seas', forMs: 500 } });
+    await google.ask({ allow: { name: 'seas', forMs: 600_000 } });
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await seas.fence();
+    expect(seas.received.filter(({ linkEnd }) => linkEnd)).to.deep.equal([]);
+  });
+
   it('keeps consents over a restart of both sides, and lists them', async () => {
     await consented();
     await center.stop();

@@ -151,6 +151,17 @@ describe('private links with a real center', () => {
     expect((await google.sees('message')).message.text).to.equal('until you are back');
   });
 
+  it('say why there is none after a restart, while the other one is away', async () => {
+    await open(own);
+    await linked();
+    await seas.private('google', 'Hello.');
+    await google.close();
+    await seas.close();
+    seas = town.peer(own);
+    await seas.resume('seas');
+    expect(seas.why('google')[0]).to.include('google is away, or the consent has ended');
+  });
+
   it('to an account that logs in elsewhere stop there and begin here, with a key that has to be trusted', async () => {
     await open(own);
     await linked();

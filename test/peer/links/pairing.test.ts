@@ -92,6 +92,29 @@ describe('a pairing', () => {
       ]);
     });
 
+    it('calls it moved, not down, when the other side has left the first before the second is open here', async () => {
+      join(sides, one, { route: 'relayed' });
+      await linked();
+      // What two is told over the second comes late.
+      join(sides, one, { delayMs: (from) => (from === one ? 100 : 0) });
+      await until(() => routes()[0] === 'direct' && two.pairing.link === null, 'the first to be left');
+      await until(() => two.pairing.link !== null, 'the second');
+      expect(two.events.flatMap((event) => (event.type === 'link' ? [event.state] : []))).to.deep.equal([
+        'up',
+        'moved',
+      ]);
+    });
+
+    it('says down when the second never opens', async () => {
+      join(sides, one, { route: 'relayed' });
+      await linked();
+      const cable = join(sides, one, { delayMs: (from) => (from === one ? 100 : 0) });
+      await until(() => two.pairing.link === null, 'the first to be left');
+      cable.cut();
+      await until(() => two.events.filter(({ type }) => type === 'link').length === 2, 'the news');
+      expect(two.events.flatMap((event) => (event.type === 'link' ? [event.state] : []))).to.deep.equal(['up', 'down']);
+    });
+
     it('looks past one on which nothing is heard', async () => {
       let isSilent = false;
       join(sides, one, { delayMs: () => (isSilent ? 3_600_000 : 0) });
@@ -207,6 +230,13 @@ describe('a pairing', () => {
       one.pairing.verify();
       await until(() => sides.every((side) => digits(side).length === 1), 'digits');
       expect(digits(one)).to.not.deep.equal(digits(two));
+    });
+
+    it('is confirmed only after digits were shown for this very link', async () => {
+      join(sides, one);
+      await linked();
+      expect(await codeOf((async () => one.pairing.confirm())())).to.equal('wrong_state');
+      expect(one.pairing.isVerified(two.self.key)).to.equal(false);
     });
 
     it('needs a link', async () => {
