@@ -12,8 +12,8 @@ const countsFile = join(scratch, 'counts.json');
 const compileCache = join(import.meta.dirname, '../node_modules/.cache/node-compile');
 
 /** These start programs and wait for them: begun first, they do not keep one job busy after the others are done. */
-const longest = ['test/e2e/', 'test/center/program', 'test/package', 'test/peer/reconnection'];
-const jobs = 3;
+const longest = ['test/e2e/', 'test/center/program', 'test/package', 'test/peer/reconnection', 'test/scripts/'];
+const jobs = 4;
 
 function testFiles(): string[] {
   const rank = (file: string) => (longest.some((start) => file.startsWith(start)) ? 0 : 1);
