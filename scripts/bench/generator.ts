@@ -58,7 +58,7 @@ export class Generator {
   }
 
   /** A run that says when it is ready and goes on. */
-  async begin(args: string[]): Promise<LoadRun> {
+  async begin(args: string[], timeoutMs = runTimeoutMs): Promise<LoadRun> {
     const child = this.#processes.start(cores.load, this.#program, args, { stdin: 'pipe' });
     const output = gather(child);
     const lines: string[] = [];
@@ -69,7 +69,7 @@ export class Generator {
       if (next) next(line);
       else lines.push(line);
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), runTimeoutMs);
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
     const ended = once(reader, 'close').then(() => {
       clearTimeout(timer);
       for (const next of waiting.splice(0)) next(null);

@@ -19,6 +19,7 @@ enum { READ_BYTES = 256 * 1024, EVENTS = 1024, HISTORY_BYTES = 64 * 1024 * 1024,
 
 struct conn *conns;
 uint64_t now_ns, started_ns;
+bool deaf;
 
 static int poll_fd;
 static int history_fd = -1;
@@ -193,6 +194,7 @@ static bool take_once(struct conn *c) {
 }
 
 static void take(struct conn *c) {
+  if (deaf) return;
   while (take_once(c));
   if (!c->to_ack) return;
   c->to_ack = false;

@@ -63,6 +63,9 @@ extern struct conn *conns;
 extern uint64_t now_ns; // read once after each read from a socket
 extern uint64_t started_ns;
 
+/** Nobody reads any more, while all go on to write. */
+extern bool deaf;
+
 void io_start(void);
 void conn_open(struct conn *c);
 void conn_close(struct conn *c);
@@ -130,7 +133,7 @@ struct work {
 };
 extern const struct work *work;
 extern const struct work relay_work, visit_work, away_work, drain_work, fanout_work, login_work, back_work,
-    idle_work;
+    idle_work, deaf_work;
 
 /** Lets all who are ready say that they are there, now and then; to be called often while nothing else is sent. */
 void keep_alive(void);

@@ -23,7 +23,7 @@ const struct work *work;
 static const struct driver *const drivers[] = {&relay_driver, &parley_driver, &nats_driver,
                                                &irc_driver,   &mqtt_driver,   &xmpp_driver};
 static const struct work *const works[] = {&relay_work,  &visit_work, &away_work, &drain_work,
-                                           &fanout_work, &login_work, &back_work, &idle_work};
+                                           &fanout_work, &login_work, &back_work,  &idle_work, &deaf_work};
 /** Every row ends long before. */
 static const double longest_seconds = 300;
 static const double heartbeat_seconds = 8;

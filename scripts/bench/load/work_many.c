@@ -1,5 +1,5 @@
-// Many connections: idle ones, whose memory the bench reads; and all of them coming back after the server was killed.
-// Both tell the bench on stdout when they are there, and go on when it closes stdin or the server goes.
+// Many connections: idle ones, whose memory the bench reads; ones that stop reading; and all of them coming back after the
+// server was killed. They tell the bench on stdout when they are there, and go on when it closes stdin or the server goes.
 #include "load.h"
 
 #include <poll.h>
@@ -40,14 +40,24 @@ static void settled(struct conn *c) { (void)c; }
 
 static void closed_idle(struct conn *c) { fail("%s closed connection %u", driver->name, c->index); }
 
-static void run_idle(void) {
-  open_all();
+static void run_until_stdin_closes(void) {
   say_ready();
   while (!stdin_closed()) {
     io_turn(100);
     keep_alive();
   }
-  printf("{\"driver\":\"%s\",\"work\":\"idle\",\"connections\":%u}\n", driver->name, ready_count);
+  printf("{\"driver\":\"%s\",\"work\":\"%s\",\"connections\":%u}\n", driver->name, work->name, ready_count);
+}
+
+static void run_idle(void) {
+  open_all();
+  run_until_stdin_closes();
+}
+
+static void run_deaf(void) {
+  open_all();
+  deaf = true;
+  run_until_stdin_closes();
 }
 
 static void closed_back(struct conn *c) {
@@ -92,5 +102,7 @@ static void run_back(void) {
 
 const struct work idle_work = {
     .name = "idle", .run = run_idle, .ready = ready, .received = received, .settled = settled, .closed = closed_idle};
+const struct work deaf_work = {
+    .name = "deaf", .run = run_deaf, .ready = ready, .received = received, .settled = settled, .closed = closed_idle};
 const struct work back_work = {
     .name = "back", .run = run_back, .ready = ready, .received = received, .settled = settled, .closed = closed_back};
