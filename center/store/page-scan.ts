@@ -18,7 +18,7 @@ const fileHeaderBytes = 100;
  * In larger files the first byte of a page that carries on a long value, which is the high one of a page's number, may
  * look like a kind; and what is in that page is what somebody wrote in a message.
  */
-const maxPages = 2 ** 24;
+const maxPages = 2 ** 25 - 1;
 /** SQLite's own bound for one value. */
 const maxPayloadBytes = 1_000_000_000;
 
