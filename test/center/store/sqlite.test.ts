@@ -318,6 +318,7 @@ describe('center/store/sqlite', () => {
     for (let round = 0; round < 3; round++) {
       const child = startAppending(file);
       const confirmed: { account: number; position: number }[] = [];
+      const exited = once(child, 'exit');
       const lines = createInterface({ input: child.stdout! });
       for await (const line of lines) {
         const [account, position] = line.split(' ').map(Number);
@@ -325,6 +326,7 @@ describe('center/store/sqlite', () => {
         confirmed.push({ account, position });
         if (confirmed.length === 2000) child.kill('SIGKILL');
       }
+      expect(await exited, `after ${confirmed.length}`).to.deep.equal([null, 'SIGKILL']);
       expect(confirmed).to.have.length.of.at.least(2000);
       const store = await open();
       for (const account of [1, 2, 3]) {
@@ -366,6 +368,5 @@ function startAppending(file: string): ChildProcess {
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  void once(child, 'exit');
   return child;
 }
