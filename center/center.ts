@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { lockDirectory, makeDirectory } from '../shared/directory.ts';
 import { type ErrorCode, ParleyError } from '../shared/errors.ts';
+import { AccountSet } from './account-set.ts';
 import type { AdminServices } from './admin.ts';
 import { ChunkPool } from './chunks.ts';
 import { Clock } from './clock.ts';
@@ -22,8 +23,8 @@ import { Passwords } from './passwords.ts';
 import { Presence } from './presence.ts';
 import { Registration, type RegistrationMode } from './registration.ts';
 import type { Services } from './services.ts';
-import { type Origin, Session } from './session.ts';
-import { Sessions } from './sessions.ts';
+import { Session } from './session.ts';
+import { type Origin, Sessions } from './sessions.ts';
 import { openSqliteStore, type SqliteStoreOptions } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { Tokens } from './tokens.ts';
@@ -254,7 +255,7 @@ export async function openServices(
   const online = await store.onlineAccounts();
   for (let at = 0; at < online.length; at += restoredAtOnce) {
     const restored = online.slice(at, at + restoredAtOnce).map(async ({ id, name }) => {
-      presence.restore(id, name, new Set(await store.blocks(id)));
+      presence.restore(id, name, new AccountSet(await store.blocks(id)));
     });
     await Promise.all(restored);
   }
@@ -329,17 +330,14 @@ function openListener(options: CenterOptions, services: Services): Promise<Liste
     tls: options.plain ? null : (options.cert ?? identity.tls),
     handshakeTimeoutMs: limits.loginTimeoutMs,
     sessions,
-    onConnection: (stream, origin) => {
-      const session = serve(stream, origin, services);
-      return (bytes) => session.receive(bytes);
-    },
+    onConnection: (stream, origin) => serve(stream, origin, services),
   });
 }
 
-/** Runs a session over any stream, a socket or one end of a stream.duplexPair(); what comes over it goes to receive. */
+/**
+ * A session over any stream, a socket or one end of a stream.duplexPair(). What comes over the stream goes to its
+ * receive, and its end to closed: the caller listens, with one listener for all that has to be done.
+ */
 export function serve(stream: Duplex, origin: Origin, services: Services): Session {
-  const session = new Session(new Connection(stream, services.outputs), origin, services);
-  stream.on('error', () => stream.destroy());
-  stream.once('close', () => session.closed());
-  return session;
+  return new Session(new Connection(stream, services.outputs), origin, services);
 }

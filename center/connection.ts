@@ -40,10 +40,9 @@ export class Connection {
   readonly #outputs: Outputs;
   /** Being filled in this turn. */
   #chunk: Chunk | null = null;
-  /** Full ones of this turn. */
-  #full: Chunk[] = [];
+  /** Full ones of this turn, if there are any. */
+  #full: Chunk[] | null = null;
   /** Given to the stream, not yet written. */
-  readonly #writing: Chunk[] = [];
   #writingBytes = 0;
   /** Writes done, and how many those were when isStuck was asked. */
   #writes = 0;
@@ -64,7 +63,10 @@ export class Connection {
     }
     const chunk = this.#chunk;
     if (chunk && chunk.buffer.length - chunk.used >= bytes) return chunk;
-    if (chunk) this.#full.push(chunk);
+    if (chunk) {
+      this.#full ??= [];
+      this.#full.push(chunk);
+    }
     this.#chunk = this.#outputs.pool.take(bytes);
     return this.#chunk;
   }
@@ -82,7 +84,7 @@ export class Connection {
 
   /** Bytes not yet given to the operating system. */
   get outputBytes(): number {
-    return this.#writingBytes + this.#full.length * chunkBytes + (this.#chunk?.used ?? 0);
+    return this.#writingBytes + (this.#full?.length ?? 0) * chunkBytes + (this.#chunk?.used ?? 0);
   }
 
   /** So much waits to be written, and none of it was since this was asked last. */
@@ -97,14 +99,15 @@ export class Connection {
     // What was given to the stream in this turn it has had no time to write.
     if (this.#writingBytes > this.#outputs.maxBytes) return this.destroy();
     const chunk = this.#chunk;
+    const full = this.#full;
     this.#chunk = null;
-    if (this.#full.length === 0) {
+    if (!full) {
       if (chunk) this.#write(chunk);
       return;
     }
+    this.#full = null;
     this.#stream.cork();
-    for (const full of this.#full) this.#write(full);
-    this.#full = [];
+    for (const one of full) this.#write(one);
     if (chunk) this.#write(chunk);
     this.#stream.uncork();
   }
@@ -114,19 +117,15 @@ export class Connection {
       this.#outputs.pool.release(chunk);
       return;
     }
-    this.#writing.push(chunk);
     this.#writingBytes += chunk.used;
-    this.#stream.write(chunk.buffer.subarray(0, chunk.used), this.#written);
+    this.#stream.write(chunk.buffer.subarray(0, chunk.used), () => this.#written(chunk));
   }
 
-  // Streams call back in the order of the writes.
-  readonly #written = (): void => {
-    const chunk = this.#writing.shift();
-    if (!chunk) return;
+  #written(chunk: Chunk): void {
     this.#writes++;
     this.#writingBytes -= chunk.used;
     this.#outputs.pool.release(chunk);
-  };
+  }
 
   pause(): void {
     this.#stream.pause();
@@ -154,8 +153,8 @@ export class Connection {
     this.#state = 'closed';
     this.#stream.destroy();
     if (this.#chunk) this.#outputs.pool.release(this.#chunk);
-    for (const chunk of this.#full) this.#outputs.pool.release(chunk);
+    for (const chunk of this.#full ?? []) this.#outputs.pool.release(chunk);
     this.#chunk = null;
-    this.#full = [];
+    this.#full = null;
   }
 }

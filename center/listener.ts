@@ -5,8 +5,7 @@ import tls from 'node:tls';
 import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
 import { countedAddress, plainAddress } from './address.ts';
-import type { Origin } from './session.ts';
-import type { Place, Sessions } from './sessions.ts';
+import { noExporter, type Origin, type Sessions } from './sessions.ts';
 
 export interface ListenerOptions {
   host: string;
@@ -15,8 +14,15 @@ export interface ListenerOptions {
   tls: { key: string; cert: string } | null;
   handshakeTimeoutMs: number;
   sessions: Sessions;
-  /** Returns who takes the bytes; they are only good during the call. */
-  onConnection(stream: Duplex, origin: Origin): (bytes: Buffer) => void;
+  /** null: the connection was destroyed. */
+  onConnection(stream: Duplex, origin: Origin): Receiver | null;
+}
+
+/** Who takes what comes over a connection. */
+export interface Receiver {
+  /** The bytes are only good during the call. */
+  receive(bytes: Buffer): void;
+  closed(): void;
 }
 
 export interface Listener {
@@ -28,8 +34,6 @@ export interface Listener {
 
 const backlog = 4096;
 const readBytes = 65_536;
-/** Without TLS there is nothing to be bound to. */
-const noExporter = new Uint8Array();
 
 /** True for 127.0.0.0/8 and ::1. */
 export function isLoopback(address: string): boolean {
@@ -45,12 +49,12 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     // A handshake may end after the listener did.
     if (isOpen) return options.onConnection(stream, origin);
     stream.destroy();
-    return () => undefined;
+    return null;
   };
   const own = { ...options, onConnection };
   const readBuffer = Buffer.allocUnsafeSlow(readBytes);
   const server = context
-    ? net.createServer({ noDelay: true }, (socket) => accept(socket, own, context))
+    ? net.createServer({ noDelay: true }, (socket) => acceptTls(socket, own, context))
     : net.createServer({ noDelay: true, pauseOnConnect: true }, (socket) => acceptPlain(socket, own, readBuffer));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -81,56 +85,59 @@ function acceptPlain(paused: net.Socket, options: ListenerOptions, readBuffer: B
   const { _handle: handle } = paused as unknown as Handled;
   if (!handle) return;
   (paused as unknown as Handled)._handle = null;
-  let receive: (bytes: Buffer) => void = () => undefined;
+  let receiver: Receiver | null = null;
   const callback = (count: number): boolean => {
-    receive(readBuffer.subarray(0, count));
+    receiver?.receive(readBuffer.subarray(0, count));
     return true;
   };
   const socket = new net.Socket({ handle, onread: { buffer: readBuffer, callback } });
-  follow(socket, from.place, options);
-  receive = options.onConnection(socket, { ...from, exporter: noExporter });
+  socket.on('error', destroyed);
+  socket.on('close', () => {
+    options.sessions.disconnect(from);
+    receiver?.closed();
+  });
+  receiver = options.onConnection(socket, from);
   socket.read(0);
 }
 
-function accept(socket: net.Socket, options: ListenerOptions, context: tls.SecureContext): void {
+/** Where a connection comes from, if there is a place for it; else it is cut off. */
+function admit(socket: net.Socket, { sessions }: ListenerOptions): Origin | null {
+  const address = plainAddress(socket.remoteAddress ?? '');
+  const counted = countedAddress(address);
+  const port = socket.remotePort ?? 0;
+  const from: Origin = { address, counted, port, loopback: isLoopback(address), exporter: noExporter, place: 'free' };
+  if (address && sessions.connect(from)) return from;
+  socket.destroy();
+  return null;
+}
+
+/** An error of a connection ends it; its 'close' says the rest. One function for all: most are idle most of the time. */
+function destroyed(this: net.Socket): void {
+  this.destroy();
+}
+
+function acceptTls(socket: net.Socket, options: ListenerOptions, secureContext: tls.SecureContext): void {
   const from = admit(socket, options);
   if (!from) return;
-  follow(socket, from.place, options);
-  secure(socket, from, options, context);
-}
-
-/** Where a connection comes from, if there is a place for it; else it is cut off. */
-function admit(socket: net.Socket, options: ListenerOptions): Omit<Origin, 'exporter'> | null {
-  const address = plainAddress(socket.remoteAddress ?? '');
-  const loopback = isLoopback(address);
-  const place = address ? options.sessions.connect(countedAddress(address), loopback) : null;
-  if (!place) {
-    socket.destroy();
-    return null;
-  }
-  return { address, port: socket.remotePort ?? 0, counted: place.address, loopback, place };
-}
-
-function follow(socket: net.Socket, place: Place, { sessions }: ListenerOptions): void {
-  socket.on('error', () => socket.destroy());
-  socket.once('close', () => sessions.disconnect(place));
-}
-
-function secure(
-  socket: net.Socket,
-  from: Omit<Origin, 'exporter'>,
-  options: ListenerOptions,
-  secureContext: tls.SecureContext,
-): void {
+  // Garbage instead of TLS ends in 'error'; whatever becomes of the socket below, 'close' comes here too.
   const secured = new tls.TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: [alpnProtocol] });
-  const timer = setTimeout(() => secured.destroy(), options.handshakeTimeoutMs);
-  secured.once('close', () => clearTimeout(timer));
-  // Garbage instead of TLS ends here.
-  secured.on('error', () => secured.destroy());
-  secured.once('secure', () => {
+  let receiver: Receiver | null = null;
+  let timer: NodeJS.Timeout | undefined = setTimeout(() => secured.destroy(), options.handshakeTimeoutMs);
+  const stopTimer = (): void => {
     clearTimeout(timer);
-    const exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
-    secured.on('data', options.onConnection(secured, { ...from, exporter }));
+    timer = undefined;
+  };
+  secured.on('error', destroyed);
+  secured.on('close', () => {
+    stopTimer();
+    options.sessions.disconnect(from);
+    receiver?.closed();
+  });
+  secured.once('secure', () => {
+    stopTimer();
+    from.exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
+    receiver = options.onConnection(secured, from);
+    secured.on('data', (bytes: Buffer) => receiver?.receive(bytes));
   });
 }
 

@@ -1,31 +1,53 @@
 // Who is online, and telling the others: changes bundled, encoded once, kept from those in a block with each other.
 import { encodeFrame } from '../shared/frames.ts';
+import { AccountSet } from './account-set.ts';
 import type { CenterLimits } from './limits.ts';
 import type { Timeout, Wheel } from './wheel.ts';
 
 /** Entries in one Presence frame: well below the frame limit. */
 const maxChangesPerFrame = 500;
 
+/** Whom somebody has blocked, as it is at any time. */
+export interface Blocks {
+  readonly size: number;
+  has(account: number): boolean;
+}
+
 /** The session of somebody who is online. */
 export interface Listener {
   readonly account: number;
   readonly name: string;
-  readonly blocks: ReadonlySet<number>;
+  readonly blocks: Blocks;
   /** A whole frame; false where the connection is full and it was left out. */
   notice(bytes: Buffer): boolean;
 }
 
-export interface Person extends Timeout {
+/** Somebody online. Its timeout runs while its connection is lost. */
+export class Person implements Timeout {
   readonly account: number;
   readonly name: string;
   /** null while its connection is lost and may come back. */
-  listener: Listener | null;
-  blocks: ReadonlySet<number>;
+  listener: Listener | null = null;
+  blocks: Blocks;
   /** Whom it has written to or heard from; read only above presenceEveryone. */
-  contacts: Set<number> | null;
+  contacts: AccountSet | null = null;
   /** What the others were told last. */
-  announced: boolean;
-  online: boolean;
+  announced = false;
+  online = true;
+  dueTick = 0;
+  readonly #presence: Presence;
+
+  constructor(presence: Presence, account: number, name: string, blocks: Blocks) {
+    this.#presence = presence;
+    this.account = account;
+    this.name = name;
+    this.blocks = blocks;
+  }
+
+  /** It did not come back in time. */
+  expire(): void {
+    this.#presence.depart(this);
+  }
 }
 
 interface Change {
@@ -69,7 +91,7 @@ export class Presence {
   }
 
   /** Somebody who was online when the center stopped: offline only if they do not come back in time. */
-  restore(account: number, name: string, blocks: ReadonlySet<number>): void {
+  restore(account: number, name: string, blocks: Blocks): void {
     const person = this.#person(account, name, blocks);
     person.announced = true;
     this.#options.wheel.schedule(person, this.#options.limits.startGraceMs);
@@ -90,7 +112,7 @@ export class Presence {
     const person = this.#people.get(listener.account);
     if (!person || person.listener !== listener) return;
     person.listener = null;
-    if (when === 'now') this.#depart(person);
+    if (when === 'now') this.depart(person);
     else this.#options.wheel.schedule(person, this.#graceMs());
   }
 
@@ -103,7 +125,7 @@ export class Presence {
   /** The account is gone or banned. */
   remove(account: number): void {
     const person = this.#people.get(account);
-    if (person) this.#depart(person);
+    if (person) this.depart(person);
   }
 
   addContact(one: number, other: number): void {
@@ -111,18 +133,8 @@ export class Presence {
     this.#people.get(other)?.contacts?.add(one);
   }
 
-  #person(account: number, name: string, blocks: ReadonlySet<number>): Person {
-    const person: Person = {
-      account,
-      name,
-      listener: null,
-      blocks,
-      contacts: null,
-      announced: false,
-      online: true,
-      dueTick: 0,
-      expire: () => this.#depart(person),
-    };
+  #person(account: number, name: string, blocks: Blocks): Person {
+    const person = new Person(this, account, name, blocks);
     // Gone and back within one bundle: the others need not know.
     for (const changed of this.#changed) {
       if (changed.account !== account) continue;
@@ -133,7 +145,8 @@ export class Presence {
     return person;
   }
 
-  #depart(person: Person): void {
+  /** Nobody takes its session up again. */
+  depart(person: Person): void {
     this.#options.wheel.cancel(person);
     person.online = false;
     this.#people.delete(person.account);
@@ -172,7 +185,7 @@ export class Presence {
   /** Whoever came while everybody heard of everybody has contacts that nobody asked for until now. */
   async #readContacts(person: Person): Promise<void> {
     const contacts = await this.#options.contacts(person.account).catch(() => []);
-    person.contacts ??= new Set(contacts);
+    person.contacts ??= new AccountSet(contacts);
   }
 
   #tellEverybody(changes: Change[]): void {
@@ -191,7 +204,7 @@ export class Presence {
   #tellContacts(changes: Change[]): void {
     const heard = new Map<Listener, Change[]>();
     for (const change of changes) {
-      for (const contact of change.person.contacts ?? []) {
+      for (const contact of change.person.contacts?.values() ?? []) {
         const listener = this.#people.get(contact)?.listener;
         if (!listener || !visible(change, listener)) continue;
         const list = heard.get(listener);

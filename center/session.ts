@@ -8,51 +8,19 @@ import { newestVersion, oldestVersion, software } from '../shared/version.ts';
 import type { Chunk } from './chunks.ts';
 import { commands, type Reply, type RequestName } from './commands/table.ts';
 import type { Connection } from './connection.ts';
-import { canonicalMessage, emptyView, readAck, readMessage, tagAck, tagMessage } from './delivery/codec.ts';
-import type { Mailbox, Recipient } from './delivery/mailbox.ts';
-import type { Outbox, RefusalCode, SenderSession } from './delivery/outbox.ts';
-import type { LinkSession } from './links/links.ts';
-import type { Listener } from './presence.ts';
+import { canonicalMessage, readAck, readMessage, tagAck, tagMessage } from './delivery/codec.ts';
+import type { Recipient } from './delivery/mailbox.ts';
+import type { RefusalCode, SenderSession } from './delivery/outbox.ts';
+import type { Member } from './member.ts';
+import type { Blocks, Listener } from './presence.ts';
 import type { Services } from './services.ts';
-import type { Place } from './sessions.ts';
+import { noExporter, type Origin } from './sessions.ts';
 import { type Timeout, tickMs } from './wheel.ts';
 
 const nonceBytes = 32;
 /** Below this share of a limit a connection is read again. */
 const resumeShare = 0.5;
 const secondMs = 1000;
-
-/** Where a connection comes from, and what its TLS is bound to. */
-export interface Origin {
-  address: string;
-  /** As counted: an IPv4 address or an IPv6 /64. */
-  counted: string;
-  /** Of the other side. */
-  port: number;
-  loopback: boolean;
-  /** RFC 9266; empty without TLS. */
-  exporter: Uint8Array;
-  /** What it takes up; given back by whoever made the connection. */
-  place: Place;
-}
-
-/** Somebody who has logged in here. */
-export interface Login {
-  readonly account: number;
-  readonly name: string;
-  generation: number;
-  readonly mailbox: Mailbox;
-  /** Fingerprint of the peer's key. */
-  readonly key: string;
-  jti: string;
-  /** Set by Attach. */
-  outbox: Outbox | null;
-  /** Set by Attach. */
-  links: LinkSession | null;
-  window: { messages: number; bytes: number };
-  /** DeleteAccount was asked for. */
-  deleting: boolean;
-}
 
 //   hello ──Hello──▶ greeted ──Login──▶ entering ──Welcome──▶ member
 //                       ▲──── refused ────┘
@@ -61,19 +29,19 @@ export type SessionState =
   | { name: 'hello' }
   | { name: 'greeted'; binding: Binding }
   | { name: 'entering'; binding: Binding }
-  | { name: 'member'; login: Login }
+  | { name: 'member'; member: Member }
   | { name: 'ended' };
 
 type Body = Exclude<keyof parley.Frame.$Properties, 'request' | '$unknowns'>;
 
-export class Session implements SenderSession, Recipient, Listener {
+export class Session implements SenderSession, Recipient, Listener, Timeout {
   readonly from: Origin;
   readonly services: Services;
   state: SessionState = { name: 'hello' };
   readonly #connection: Connection;
   readonly #decoder: FrameDecoder;
-  readonly #view = emptyView();
-  readonly #timeout: Timeout = { dueTick: 0, expire: () => this.#expire() };
+  /** Of its own timeout: to log in, then to be heard. */
+  dueTick = 0;
   #heardAtMs: number;
   #requests = 0;
   #reading = true;
@@ -94,7 +62,7 @@ export class Session implements SenderSession, Recipient, Listener {
     this.#allowance = services.limits.messageBurst;
     this.#allowanceAtMs = this.#heardAtMs;
     services.sessions.add(this);
-    services.wheel.schedule(this.#timeout, services.limits.loginTimeoutMs);
+    services.wheel.schedule(this, services.limits.loginTimeoutMs);
   }
 
   // --- reading ------------------------------------------------------------------------------------
@@ -106,37 +74,37 @@ export class Session implements SenderSession, Recipient, Listener {
     this.#heardAtMs = now;
     if (now !== this.#allowanceAtMs) this.#earn(now);
     try {
-      this.#decoder.push(bytes, this.#onFrame);
+      this.#decoder.push(bytes, (frames, start, end) => this.#onFrame(frames, start, end));
     } catch (error) {
       this.#fail(error);
     }
     this.#waitIfNeeded();
   }
 
-  readonly #onFrame = (bytes: Buffer, start: number, end: number): void => {
+  #onFrame(bytes: Buffer, start: number, end: number): void {
     if (this.state.name === 'ended') return;
     if (this.state.name === 'member') {
       const tag = bytes[start];
-      if (tag === tagMessage && readMessage(bytes, start, end, this.#view)) return this.#message(bytes);
+      if (tag === tagMessage && readMessage(bytes, start, end, this.services.mail.view)) return this.#message(bytes);
       if (tag === tagAck) {
         const position = readAck(bytes, start, end);
-        if (position >= 0) return this.#ack(this.state.login, position);
+        if (position >= 0) return this.#ack(this.state.member, position);
       }
     }
     this.#frame(decodeFrame(bytes, start, end));
-  };
+  }
 
-  /** The view is of a message in these bytes. */
+  /** The view of mail is of a message in these bytes. */
   #message(bytes: Buffer): void {
-    const outbox = this.state.name === 'member' ? this.state.login.outbox : null;
+    const outbox = this.state.name === 'member' ? this.state.member.outbox : null;
     if (!outbox) throw new ParleyError('wrong_state', 'A message was sent before Attach.');
-    this.services.mail.send(outbox, this.#view, bytes);
+    this.services.mail.send(outbox, bytes);
     if (--this.#allowance <= 0 && this.services.limits.messagesPerSecond > 0) this.#waitIfNeeded();
   }
 
-  #ack(login: Login, position: number): void {
-    if (!login.outbox) throw new ParleyError('wrong_state', 'An Ack was sent before Attach.');
-    login.mailbox.acknowledge(position);
+  #ack({ outbox, mailbox }: Member, position: number): void {
+    if (!outbox) throw new ParleyError('wrong_state', 'An Ack was sent before Attach.');
+    mailbox.acknowledge(position);
   }
 
   #frame(frame: parley.Frame): void {
@@ -152,20 +120,19 @@ export class Session implements SenderSession, Recipient, Listener {
     }
     if (frame.message && this.state.name === 'member') {
       const canonical = canonicalMessage(frame.message);
-      if (readMessage(canonical, 0, canonical.length, this.#view)) this.#message(canonical);
+      if (readMessage(canonical, 0, canonical.length, this.services.mail.view)) this.#message(canonical);
       return;
     }
-    if (name === 'ack' && this.state.name === 'member') return this.#ack(this.state.login, frame.ack?.position ?? 0);
+    if (name === 'ack' && this.state.name === 'member') return this.#ack(this.state.member, frame.ack?.position ?? 0);
     if (name === 'heartbeat' && !frame.request) return;
-    if (this.state.name === 'member' && this.state.login.links && this.#tunnelFrame(frame, this.state.login.links))
-      return;
+    if (this.state.name === 'member' && this.state.member.outbox && this.#tunnelFrame(frame, this.state.member)) return;
     if (!Object.hasOwn(commands, name)) throw new ParleyError('wrong_state', `${name} is not for the center.`);
     if (!frame.request) throw new ParleyError('bad_frame', `${name} needs a request id.`);
     void this.#request(frame.request, name as RequestName, frame);
   }
 
   /** True if the frame was about a tunnel. */
-  #tunnelFrame({ tunnelData, tunnelCredit, tunnelClose }: parley.Frame, session: LinkSession): boolean {
+  #tunnelFrame({ tunnelData, tunnelCredit, tunnelClose }: parley.Frame, session: Member): boolean {
     const { tunnels } = this.services.links;
     if (tunnelData) tunnels.data(session, tunnelData.tunnel ?? 0, tunnelData.data ?? new Uint8Array());
     else if (tunnelCredit) tunnels.credit(session, tunnelCredit.tunnel ?? 0, tunnelCredit.bytes ?? 0);
@@ -204,7 +171,7 @@ export class Session implements SenderSession, Recipient, Listener {
   #mustWait(): boolean {
     const { limits } = this.services;
     if (this.#requests >= limits.maxRequests || this.#connection.outputBytes > limits.maxOutputBytes / 4) return true;
-    const outbox = this.state.name === 'member' ? this.state.login.outbox : null;
+    const outbox = this.state.name === 'member' ? this.state.member.outbox : null;
     if (!outbox) return false;
     if (outbox.unresolvedMessages >= limits.maxUnresolvedMessages) return true;
     if (outbox.unresolvedBytes >= limits.maxUnresolvedBytes) return true;
@@ -250,25 +217,25 @@ export class Session implements SenderSession, Recipient, Listener {
     }
     this.#reading = true;
     // Not from within the work that made room: what is read next begins new work.
-    setImmediate(this.#goOn);
+    setImmediate(() => this.#goOn());
   }
 
-  readonly #goOn = (): void => {
+  #goOn(): void {
     if (!this.#reading || this.state.name === 'ended') return;
     try {
-      this.#decoder.release(this.#onFrame);
+      this.#decoder.release((frames, start, end) => this.#onFrame(frames, start, end));
     } catch (error) {
       this.#fail(error);
     }
     this.#waitIfNeeded();
     if (this.#reading) this.#connection.resume();
-  };
+  }
 
   /** Something was accepted or refused: there may be room to read on. */
   resolved(): void {
-    if (this.#reading || this.state.name !== 'member' || !this.state.login.outbox) return;
+    if (this.#reading || this.state.name !== 'member' || !this.state.member.outbox) return;
     const { maxUnresolvedMessages, maxUnresolvedBytes } = this.services.limits;
-    const { unresolvedMessages, unresolvedBytes } = this.state.login.outbox;
+    const { unresolvedMessages, unresolvedBytes } = this.state.member.outbox;
     if (unresolvedMessages > maxUnresolvedMessages * resumeShare) return;
     if (unresolvedBytes <= maxUnresolvedBytes * resumeShare) this.#readOn();
   }
@@ -327,44 +294,45 @@ export class Session implements SenderSession, Recipient, Listener {
   /** Greeted, or refused: from now there is so long to log in. Other answers give no more time. */
   awaitLogin(binding: Binding): void {
     this.state = { name: 'greeted', binding };
-    this.services.wheel.schedule(this.#timeout, this.services.limits.loginTimeoutMs);
+    this.services.wheel.schedule(this, this.services.limits.loginTimeoutMs);
   }
 
   // --- being a member -------------------------------------------------------------------------------
 
   /** Logged in: the connection now belongs to an account. */
-  enter(login: Login): void {
-    this.services.sessions.authenticated(this, login.account, this.from.place);
-    login.mailbox.sessions++;
-    this.state = { name: 'member', login };
+  enter(member: Member): void {
+    this.services.sessions.authenticated(this, member.account);
+    member.mailbox.sessions++;
+    this.state = { name: 'member', member };
+    this.from.exporter = noExporter;
     this.#decoder.maxBytes = this.services.limits.maxSessionFrameBytes;
     this.#heardAtMs = this.services.wheel.nowMs;
-    this.services.wheel.schedule(this.#timeout, this.services.limits.silenceMs);
+    this.services.wheel.schedule(this, this.services.limits.silenceMs);
   }
 
-  get #login(): Login {
+  get #member(): Member {
     if (this.state.name !== 'member') throw new Error('not logged in');
-    return this.state.login;
+    return this.state.member;
   }
 
   get account(): number {
-    return this.#login.account;
+    return this.#member.account;
   }
 
   get name(): string {
-    return this.#login.name;
+    return this.#member.name;
   }
 
-  get blocks(): ReadonlySet<number> {
-    return this.#login.mailbox.blocks;
+  get blocks(): Blocks {
+    return this.#member.mailbox.blocks;
   }
 
   get windowMessages(): number {
-    return this.#login.window.messages;
+    return this.#member.windowMessages;
   }
 
   get windowBytes(): number {
-    return this.#login.window.bytes;
+    return this.services.limits.windowBytes;
   }
 
   reserve(bytes: number): Chunk {
@@ -406,10 +374,10 @@ export class Session implements SenderSession, Recipient, Listener {
 
   // --- the end --------------------------------------------------------------------------------------
 
-  #expire(): void {
+  expire(): void {
     const { wheel, limits, log } = this.services;
     // Then it is the center that takes its time.
-    if (this.state.name === 'entering') return wheel.schedule(this.#timeout, limits.loginTimeoutMs);
+    if (this.state.name === 'entering') return wheel.schedule(this, limits.loginTimeoutMs);
     if (this.state.name !== 'member') {
       const text = 'Nobody logged in over this connection in time.';
       return this.#fail(new ParleyError('timeout', text));
@@ -419,7 +387,7 @@ export class Session implements SenderSession, Recipient, Listener {
       return this.closed();
     }
     const silentMs = wheel.nowMs - this.#heardAtMs;
-    if (silentMs < limits.silenceMs) return wheel.schedule(this.#timeout, limits.silenceMs - silentMs);
+    if (silentMs < limits.silenceMs) return wheel.schedule(this, limits.silenceMs - silentMs);
     log.debug({ account: this.account }, 'nothing heard from a peer');
     this.#leave('now');
     this.#connection.destroy();
@@ -461,21 +429,21 @@ export class Session implements SenderSession, Recipient, Listener {
   #leave(presence: 'now' | 'later'): void {
     if (this.state.name === 'ended') return;
     const { wheel, sessions } = this.services;
-    for (const timeout of [this.#timeout, this.#refill, this.#heldNotice]) if (timeout) wheel.cancel(timeout);
+    for (const timeout of [this, this.#refill, this.#heldNotice]) if (timeout) wheel.cancel(timeout);
     this.#decoder.stop();
-    const login = this.state.name === 'member' ? this.state.login : null;
-    if (login) {
-      login.mailbox.sessions--;
-      const current = sessions.of(login.account) === this;
-      if (login.outbox?.session === this) login.outbox.session = null;
-      if (login.links) this.services.links.detach(login.links);
+    const member = this.state.name === 'member' ? this.state.member : null;
+    if (member) {
+      member.mailbox.sessions--;
+      const current = sessions.of(member.account) === this;
+      if (member.outbox?.session === this) member.outbox.session = null;
+      this.services.links.detach(member);
       if (current) {
-        login.mailbox.detach();
-        if (login.deleting) void this.services.store.setState(login.account, 'open').catch(() => undefined);
+        member.mailbox.detach();
+        if (member.deleting) void this.services.store.setState(member.account, 'open').catch(() => undefined);
         this.services.presence.leave(this, presence);
       }
     }
-    sessions.remove(this, login?.account ?? null);
+    sessions.remove(this, member?.account ?? null);
     this.state = { name: 'ended' };
   }
 }

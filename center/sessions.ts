@@ -15,12 +15,21 @@ interface Address {
   minuteStartMs: number;
 }
 
-/** What a connection takes up. */
-export interface Place {
+/** Where a connection comes from, what its TLS is bound to, and as what it is counted. */
+export interface Origin {
   readonly address: string;
+  /** As counted: an IPv4 address or an IPv6 /64. */
+  readonly counted: string;
+  /** Of the other side. */
+  readonly port: number;
   readonly loopback: boolean;
-  state: 'unauthenticated' | 'authenticated' | 'free';
+  /** RFC 9266; empty without TLS, and when it is not needed any more. */
+  exporter: Uint8Array;
+  place: 'free' | 'unauthenticated' | 'authenticated';
 }
+
+/** Without TLS there is nothing to be bound to. */
+export const noExporter = new Uint8Array();
 
 export class Sessions {
   readonly #limits: CenterLimits;
@@ -48,27 +57,29 @@ export class Sessions {
     return this.#byAccount.get(account);
   }
 
-  /** A place for a new connection; null where its address, or the center, has as many as it may. Loopback only counts in the whole. */
-  connect(counted: string, loopback: boolean): Place | null {
-    if (this.#unauthenticated >= this.#limits.maxUnauthenticated) return null;
+  /** Gives a new connection a place; false where its address, or the center, has as many as it may. Loopback only counts in the whole. */
+  connect(from: Origin): boolean {
+    if (this.#unauthenticated >= this.#limits.maxUnauthenticated) return false;
+    const { counted, loopback } = from;
     const address = this.#address(counted);
     const { maxUnauthenticatedPerAddress, maxNewPerAddressPerMinute } = this.#limits;
-    if (!loopback && address.unauthenticated >= maxUnauthenticatedPerAddress) return null;
-    if (!loopback && address.recent >= maxNewPerAddressPerMinute) return null;
+    if (!loopback && address.unauthenticated >= maxUnauthenticatedPerAddress) return false;
+    if (!loopback && address.recent >= maxNewPerAddressPerMinute) return false;
     address.recent++;
     address.unauthenticated++;
     this.#unauthenticated++;
-    return { address: counted, loopback, state: 'unauthenticated' };
+    from.place = 'unauthenticated';
+    return true;
   }
 
   /** The connection is gone. */
-  disconnect(place: Place): void {
-    const address = this.#address(place.address);
-    if (place.state === 'unauthenticated') {
+  disconnect(from: Origin): void {
+    const address = this.#address(from.counted);
+    if (from.place === 'unauthenticated') {
       this.#unauthenticated--;
       address.unauthenticated--;
-    } else if (place.state === 'authenticated') address.authenticated--;
-    place.state = 'free';
+    } else if (from.place === 'authenticated') address.authenticated--;
+    from.place = 'free';
   }
 
   add(session: Session): void {
@@ -76,26 +87,27 @@ export class Sessions {
   }
 
   /** Throws busy where the address has as many sessions as it may. To be asked before a login ends any other session. */
-  admit({ address, loopback }: Place): void {
-    if (!loopback && this.#address(address).authenticated >= this.#limits.maxSessionsPerAddress) {
+  admit({ counted, loopback }: Origin): void {
+    if (!loopback && this.#address(counted).authenticated >= this.#limits.maxSessionsPerAddress) {
       throw new ParleyError('busy', 'Too many sessions from your address.');
     }
   }
 
   /** The peer has proved a token: it does not count as a new connection of its address. */
-  proved({ address }: Place): void {
-    const counted = this.#address(address);
-    if (counted.recent > 0) counted.recent--;
+  proved({ counted }: Origin): void {
+    const address = this.#address(counted);
+    if (address.recent > 0) address.recent--;
   }
 
   /** The connection belongs to an account now. */
-  authenticated(session: Session, account: number, place: Place): void {
-    const address = this.#address(place.address);
-    if (place.state === 'unauthenticated') {
+  authenticated(session: Session, account: number): void {
+    const { from } = session;
+    const address = this.#address(from.counted);
+    if (from.place === 'unauthenticated') {
       this.#unauthenticated--;
       address.unauthenticated--;
       address.authenticated++;
-      place.state = 'authenticated';
+      from.place = 'authenticated';
     }
     this.#byAccount.set(account, session);
   }

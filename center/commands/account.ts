@@ -12,7 +12,8 @@ import {
   register as registerAccount,
   resume as resumeSession,
 } from '../login.ts';
-import type { Login, Session } from '../session.ts';
+import { Member } from '../member.ts';
+import type { Session } from '../session.ts';
 import type { Answer } from './table.ts';
 
 const outboxIdBytes = 16;
@@ -38,7 +39,7 @@ export function login(session: Session, body: parley.Login.$Properties): Promise
 export function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
   return enter(session, body, continuedText, async (key, from) => {
     const resumed = await resumeSession(session.services, { token: body.token ?? '', key }, from);
-    session.services.sessions.proved(session.from.place);
+    session.services.sessions.proved(session.from);
     return resumed;
   });
 }
@@ -58,7 +59,7 @@ async function enter(
   if (session.state.name !== 'greeted') throw new ParleyError('wrong_state', 'This connection is logged in.');
   const { binding } = session.state;
   const { sessions, presence, store } = session.services;
-  sessions.admit(session.from.place);
+  sessions.admit(session.from);
   session.state = { name: 'entering', binding };
   try {
     const key = provenKey(proof, peerProof(binding));
@@ -89,22 +90,10 @@ function provenKey({ key, signature }: Proof, proof: Buffer): string {
   return fingerprint(key);
 }
 
-async function prepare(session: Session, { account, generation, jti }: LoggedIn, key: string): Promise<Login> {
-  const { mail, limits } = session.services;
-  const mailbox = await mail.openMailbox(account.id);
+async function prepare(session: Session, { account, generation, jti }: LoggedIn, key: string): Promise<Member> {
+  const mailbox = await session.services.mail.openMailbox(account.id);
   if (!mailbox) throw new ParleyError('account_deleted', 'The account was deleted.');
-  return {
-    account: account.id,
-    name: account.name,
-    generation,
-    mailbox,
-    key,
-    jti,
-    outbox: null,
-    links: null,
-    window: { messages: limits.windowMessages, bytes: limits.windowBytes },
-    deleting: false,
-  };
+  return new Member(session, { account: account.id, name: account.name, mailbox, key, generation, jti });
 }
 
 /** A ban, a new password or another login may have come since the account was judged, and found no session to end. */
@@ -115,11 +104,11 @@ async function confirmLive(session: Session, { account, jti, generation }: Logge
   throw new ParleyError('logged_out', 'The session has ended. Please log in again.');
 }
 
-function displaceOlder(session: Session, member: Login, toOlder: string): void {
+function displaceOlder(session: Session, member: Member, toOlder: string): void {
   const older = session.services.sessions.of(member.account);
   if (older?.state.name !== 'member') return;
   // Two logins at once: the store has put them in an order, and the later one stays.
-  if (older.state.login.generation > member.generation) throw new ParleyError('displaced', displacedText);
+  if (older.state.member.generation > member.generation) throw new ParleyError('displaced', displacedText);
   older.end(new ParleyError('displaced', toOlder), 'later');
   if (toOlder === displacedText) void session.services.links.accountEnded(member.account, 'displaced');
 }
@@ -129,9 +118,9 @@ function welcome({ account, generation, token, tokenExpiresAtMs }: LoggedIn): An
 }
 
 /** The login of a connection whose command is running. */
-export function memberOf(session: Session): Login {
+export function memberOf(session: Session): Member {
   if (session.state.name !== 'member') throw new ParleyError('wrong_state', 'This connection is not logged in.');
-  return session.state.login;
+  return session.state.member;
 }
 
 export async function attach(session: Session, body: parley.Attach.$Properties): Promise<Answer> {
@@ -144,7 +133,7 @@ export async function attach(session: Session, body: parley.Attach.$Properties):
   if (memberOf(session).outbox) throw new ParleyError('wrong_state', 'This connection has attached already.');
   member.outbox = outbox;
   outbox.session = session;
-  if (body.windowMessages) member.window.messages = Math.min(body.windowMessages, limits.windowMessages);
+  if (body.windowMessages) member.windowMessages = Math.min(body.windowMessages, limits.windowMessages);
   const attached = { highestNumber: outbox.highestNumber, waiting: member.mailbox.count };
   return {
     reply: { attached },
@@ -156,15 +145,15 @@ export async function attach(session: Session, body: parley.Attach.$Properties):
   };
 }
 
-function joinLinks(session: Session, member: Login, body: parley.Attach.$Properties): void {
-  const { address, counted, loopback, port } = session.from;
+function joinLinks(session: Session, member: Member, body: parley.Attach.$Properties): void {
   const { links, log } = session.services;
-  const { account, name, key } = member;
-  const local = admissibleLocal(body.localAddresses ?? []);
-  const reach = { address, counted, loopback, listenPort: body.listenPort ?? 0, local, verified: false };
-  member.links = { account, name, key, port, reach, send: (frame) => session.send(frame) };
-  links.attach(member.links).catch((error: unknown) => {
-    log.warn({ err: error, account }, 'a session could not be introduced to those it has a consent with');
+  member.listenPort = body.listenPort ?? 0;
+  if (body.localAddresses && body.localAddresses.length > 0) member.local = admissibleLocal(body.localAddresses);
+  links.attach(member).catch((error: unknown) => {
+    log.warn(
+      { err: error, account: member.account },
+      'a session could not be introduced to those it has a consent with',
+    );
   });
 }
 
@@ -217,7 +206,7 @@ export async function deleteAccount(session: Session, { password }: parley.Delet
   return { reply: { done: {} }, after: () => member.mailbox.drain(() => void removeDrained(session, member)) };
 }
 
-async function removeDrained(session: Session, member: Login): Promise<void> {
+async function removeDrained(session: Session, member: Member): Promise<void> {
   const { store, mail, presence, log } = session.services;
   try {
     await session.services.links.accountEnded(member.account, 'account_deleted');

@@ -2,6 +2,7 @@
 import { ParleyError } from '../../shared/errors.ts';
 import { foldName } from '../../shared/names.ts';
 import type { parley } from '../../shared/protocol.js';
+import { AccountSet } from '../account-set.ts';
 import type { LinkSession } from '../links/links.ts';
 import type { Session } from '../session.ts';
 import type { AccountRecord } from '../store/store.ts';
@@ -13,9 +14,9 @@ const pageEntries = 500;
 const done: Answer = { reply: { done: {} } };
 
 function linkSession(session: Session): LinkSession {
-  const { links } = memberOf(session);
-  if (!links) throw new ParleyError('wrong_state', 'Attach comes before anything about links.');
-  return links;
+  const member = memberOf(session);
+  if (!member.outbox) throw new ParleyError('wrong_state', 'Attach comes before anything about links.');
+  return member;
 }
 
 async function otherAccount(session: Session, name: string): Promise<AccountRecord> {
@@ -28,7 +29,7 @@ export async function getAddress(session: Session, { name }: parley.GetAddress.$
   const { links, store } = session.services;
   const asker = linkSession(session);
   const target = await otherAccount(session, name ?? '');
-  const blocks = session.services.mail.mailbox(target.id)?.blocks ?? new Set(await store.blocks(target.id));
+  const blocks = session.services.mail.mailbox(target.id)?.blocks ?? new AccountSet(await store.blocks(target.id));
   if (session.blocks.has(target.id) || blocks.has(asker.account)) {
     throw new ParleyError('blocked', `You and ${target.name} are in a block.`);
   }

@@ -94,11 +94,11 @@ export async function block(session: Session, { name, on }: parley.Block.$Proper
     throw new ParleyError('rate_limited', `At most ${maxBlocks} can be blocked.`);
   // In force for whatever reaches the center from now on; the reply says that it is also kept.
   const before = mailbox.blocks.has(account.id);
-  setMember(mailbox.blocks, account.id, on ?? false);
+  mailbox.blocks.set(account.id, on ?? false);
   try {
     await store.setBlock(self, account.id, on ?? false);
   } catch (error) {
-    setMember(mailbox.blocks, account.id, before);
+    mailbox.blocks.set(account.id, before);
     throw error;
   }
   if (on) await session.services.links.end(self, account.id, 'blocked');
@@ -106,11 +106,6 @@ export async function block(session: Session, { name, on }: parley.Block.$Proper
   return {
     reply: { accountEntry: { account: account.id, name: account.name, online: seesOnline(session, account.id) } },
   };
-}
-
-function setMember(set: Set<number>, member: number, is: boolean): void {
-  if (is) set.add(member);
-  else set.delete(member);
 }
 
 export async function blocked(session: Session, { after }: parley.Blocked.$Properties): Promise<Answer> {

@@ -6,7 +6,7 @@ import type { CenterLimits } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { type Store, StoreError } from '../store/store.ts';
 import type { Turn } from '../turn.ts';
-import { accountOf, deliverRoom, type MessageView, senderPrefix } from './codec.ts';
+import { accountOf, deliverRoom, emptyView, type MessageView } from './codec.ts';
 import { Mailbox } from './mailbox.ts';
 import { Notices } from './notices.ts';
 import { type Flow, Outbox, outboxKey, type RefusalCode } from './outbox.ts';
@@ -52,6 +52,8 @@ export class Mail {
   readonly receipts: Receipts;
   readonly schedule: Schedule;
   readonly notices: Notices;
+  /** Of the message that was read last, which is sent before the next one is read. */
+  readonly view = emptyView();
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #maxStoreBytes: number;
@@ -142,14 +144,13 @@ export class Mail {
   /** An outbox with its marks; its refusals are forgotten, since unresolved messages come again from the oldest. */
   async openOutbox(sender: number, name: string, id: Uint8Array, own: Mailbox): Promise<Outbox> {
     const outbox = this.#outbox(sender, id);
-    outbox.prefix = senderPrefix(sender, outbox.id, name);
-    outbox.own = own;
+    outbox.belongTo(name, own);
     for (const flow of outbox.flows.values()) flow.refused = 0;
     if (outbox.marks === 'read') return outbox;
     // What its recipients stored meanwhile must be in the store before it is read.
     this.schedule.saveAll();
     outbox.marks = 'reading';
-    const marks = await this.store.outbox(sender, outbox.id).catch((error: unknown) => {
+    const marks = await this.store.outbox(sender, Uint8Array.from(id)).catch((error: unknown) => {
       outbox.marks = 'unread';
       throw error;
     });
@@ -170,7 +171,7 @@ export class Mail {
     const key = outboxKey(sender, id);
     let outbox = this.#outboxes.get(key);
     if (!outbox) {
-      outbox = new Outbox(sender, id);
+      outbox = new Outbox(sender, key);
       this.#outboxes.set(key, outbox);
     }
     this.#lastOutbox = outbox;
@@ -186,8 +187,8 @@ export class Mail {
 
   // --- sending --------------------------------------------------------------------------------------
 
-  /** Takes one message: gives it a place, answers a repeat, or refuses it. */
-  send(outbox: Outbox, view: MessageView, bytes: Buffer): void {
+  /** Takes the message that the view is of, in these bytes: gives it a place, answers a repeat, or refuses it. */
+  send(outbox: Outbox, bytes: Buffer, view: MessageView = this.view): void {
     let flow: Flow;
     if (outbox.lastFlow && outbox.lastToLow === view.toLow && outbox.lastToHigh === view.toHigh) flow = outbox.lastFlow;
     else {
@@ -270,7 +271,7 @@ export class Mail {
       // A connection that ended meanwhile sends it again on the next one.
       if (session === null || outbox.session !== session) return;
       if (failure) this.#refuse(flow, number, failure);
-      else if (this.#mailboxes.has(recipient)) this.send(outbox, copied, bytes);
+      else if (this.#mailboxes.has(recipient)) this.send(outbox, bytes, copied);
       else this.#refuse(flow, number, 'unknown_account');
     };
     const arrival: Arrival = { flow, number, proceed };

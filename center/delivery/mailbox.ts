@@ -5,6 +5,7 @@
 //
 // window: delivered, not acknowledged. tail: arrived, not delivered, not yet committed. What is committed and not
 // delivered stays on disk and is read back. Nothing is delivered from the tail while something before it is on disk.
+import { AccountSet } from '../account-set.ts';
 import type { Chunk } from '../chunks.ts';
 import { type AppendRun, type MailboxRun, type MailboxState, type Mark, StoreError } from '../store/store.ts';
 import { deliverRoom, readDeliver, writeDeliver } from './codec.ts';
@@ -45,16 +46,16 @@ export type MailboxStateName = 'open' | 'closing' | 'gone';
 
 export class Mailbox {
   readonly account: number;
-  readonly blocks: Set<number>;
+  readonly blocks: AccountSet;
   /** open: takes mail. closing: the account is being deleted, it drains. gone: forgotten, or taken out of memory. */
   state: MailboxStateName = 'open';
   count: number;
   bytes: number;
   /** When something last happened, by the wheel. */
   usedAtMs = 0;
-  /** Marks to give to the store. */
-  readonly unsaved: Flow[] = [];
-  inLists = { now: false, patient: false, save: false };
+  commitsNow = false;
+  commitsSoon = false;
+  savesSoon = false;
   /** Connections that are logged in to the account: it stays in memory for them. */
   sessions = 0;
   whenEmpty: (() => void) | null = null;
@@ -64,7 +65,9 @@ export class Mailbox {
   #windowBytes = 0;
   readonly #tail = new Queue<Entry>();
   #tailChunk: Chunk | null = null;
-  readonly #usages = new Map<number, Usage>();
+  /** Marks to give to the store. */
+  #unsaved: Flow[] | null = null;
+  #usages: Map<number, Usage> | null = null;
   #recipient: Recipient | null = null;
   #generation: number;
   /** How many may still be delivered: without end, but under hold. */
@@ -83,7 +86,7 @@ export class Mailbox {
   #commitDue = false;
   #saving = false;
   /** Runs read and not yet delivered; the place in the first. */
-  #readAhead: MailboxRun[] = [];
+  #readAhead: MailboxRun[] | null = null;
   #readAt = 0;
   #reading = false;
   /** Rises when a recipient comes or goes: what was read for the one before is not for the next. */
@@ -92,10 +95,10 @@ export class Mailbox {
   constructor(account: number, saved: MailboxState, mail: Mail) {
     this.account = account;
     this.#mail = mail;
-    this.blocks = new Set(saved.blocks);
+    this.blocks = new AccountSet(saved.blocks);
     this.count = saved.count;
     this.bytes = saved.bytes;
-    for (const { sender, count, bytes } of saved.senders) this.#usages.set(sender, { count, bytes });
+    for (const { sender, count, bytes } of saved.senders) Object.assign(this.usage(sender), { count, bytes });
     this.#generation = saved.generation;
     this.#next = saved.next;
     this.#reservedTo = saved.reservedTo;
@@ -127,10 +130,11 @@ export class Mailbox {
 
   /** There is something that the store has not been told. */
   get #hasProgress(): boolean {
-    return this.unsaved.length > 0 || this.#ackedTo > this.#advancedTo;
+    return this.#unsaved !== null || this.#ackedTo > this.#advancedTo;
   }
 
   usage(sender: number): Usage {
+    this.#usages ??= new Map();
     let usage = this.#usages.get(sender);
     if (!usage) {
       usage = { count: 0, bytes: 0 };
@@ -229,7 +233,7 @@ export class Mailbox {
       if (entry.chunk) uncommitted.push(entry);
       else this.#onDiskTo = Math.max(this.#onDiskTo, entry.position);
     }
-    this.#readAhead = [];
+    this.#readAhead = null;
     this.#window.clear();
     this.#windowBytes = 0;
     this.#tail.unshift(uncommitted);
@@ -311,7 +315,7 @@ export class Mailbox {
 
   #fill(): void {
     while (this.#hasRoom()) {
-      if (this.#readAhead.length > 0) this.#deliverRead();
+      if (this.#readAhead) this.#deliverRead(this.#readAhead);
       else if (this.#onDiskTo > this.#deliveredTo) {
         if (!this.#reading) void this.#read();
         return;
@@ -339,7 +343,7 @@ export class Mailbox {
     try {
       const runs = await this.#mail.store.read(this.account, this.#deliveredTo, this.#recipient!.windowBytes);
       if (epoch === this.#epoch) {
-        this.#readAhead = runs;
+        this.#readAhead = runs.length > 0 ? runs : null;
         this.#readAt = 0;
         // Positions of refused messages leave holes: nothing there is also an answer.
         if (runs.length === 0) this.#deliveredTo = upTo;
@@ -353,8 +357,8 @@ export class Mailbox {
   }
 
   /** Delivers from the runs that were read until they end or the window is full. */
-  #deliverRead(): void {
-    const run = this.#readAhead[0]!;
+  #deliverRead(runs: MailboxRun[]): void {
+    const run = runs[0]!;
     const frames = Buffer.from(run.frames.buffer, run.frames.byteOffset, run.frames.byteLength);
     // What lies together goes out together.
     let stretch = this.#readAt;
@@ -370,7 +374,7 @@ export class Mailbox {
       if (view.position > this.#onDiskTo) {
         // A commit was overtaken by this read: what it wrote is still in the tail, and delivered from there.
         this.#write(frames, stretch, start);
-        this.#readAhead = [];
+        this.#readAhead = null;
         this.#readAt = 0;
         this.#deliveredTo = this.#onDiskTo;
         return;
@@ -383,7 +387,8 @@ export class Mailbox {
     this.#write(frames, stretch, this.#readAt);
     if (this.#readAt < frames.length) return;
     this.#deliveredTo = Math.max(this.#deliveredTo, Math.min(run.last, this.#onDiskTo));
-    this.#readAhead.shift();
+    runs.shift();
+    if (runs.length === 0) this.#readAhead = null;
     this.#readAt = 0;
   }
 
@@ -497,7 +502,7 @@ export class Mailbox {
       this.#markUnsaved(flow);
     }
     const { frames, held } = gather(entries, bytes);
-    const flows = [...this.unsaved];
+    const flows = this.#unsaved ?? [];
     const run: AppendRun = {
       first: entries[0]!.position,
       last: this.#postedTo,
@@ -528,12 +533,12 @@ export class Mailbox {
   }
 
   #takeMarks(accepted: (flow: Flow) => number): Mark[] {
-    const marks = this.unsaved.map((flow) => {
+    const flows = this.#unsaved ?? [];
+    this.#unsaved = null;
+    return flows.map((flow) => {
       flow.unsaved = false;
       return { sender: flow.outbox.sender, outbox: flow.outbox.id, accepted: accepted(flow), stored: flow.stored };
     });
-    this.unsaved.length = 0;
-    return marks;
   }
 
   #committed(run: AppendRun): void {
@@ -542,7 +547,7 @@ export class Mailbox {
     for (const entry of this.#window) if (entry.chunk && entry.position <= run.last) this.#accept(entry);
     for (let entry = this.#tail.peek(); entry && entry.position <= run.last; entry = this.#tail.peek()) {
       this.#tail.shift();
-      const behindDisk = this.#onDiskTo > this.#deliveredTo || this.#readAhead.length > 0;
+      const behindDisk = this.#onDiskTo > this.#deliveredTo || this.#readAhead !== null;
       if (!behindDisk && this.#hasRoom()) {
         this.#write(entry.chunk!.buffer, entry.start, entry.start + entry.bytes);
         this.#toWindow(entry);
@@ -613,8 +618,8 @@ export class Mailbox {
       if (entry.chunk) this.#refuse(entry, 'unknown_account');
     }
     this.#refuseTail('unknown_account');
-    for (const flow of this.unsaved) flow.unsaved = false;
-    this.unsaved.length = 0;
+    for (const flow of this.#unsaved ?? []) flow.unsaved = false;
+    this.#unsaved = null;
   }
 
   /** Out of memory, all of it being in the store. */
@@ -631,9 +636,9 @@ export class Mailbox {
     const position = this.#ackedTo;
     const advance = position > this.#advancedTo;
     const reservation = this.#reservation();
-    if (!advance && this.unsaved.length === 0 && reservation === this.#reservedTo) return;
+    if (!advance && !this.#unsaved && reservation === this.#reservedTo) return;
     this.#saving = true;
-    const flows = [...this.unsaved];
+    const flows = this.#unsaved ?? [];
     // Not what is on its way to the store: that may still be refused.
     const marks = this.#takeMarks((flow) => flow.accepted);
     const act = advance
@@ -664,7 +669,8 @@ export class Mailbox {
   #markUnsaved(flow: Flow): void {
     if (flow.unsaved) return;
     flow.unsaved = true;
-    this.unsaved.push(flow);
+    this.#unsaved ??= [];
+    this.#unsaved.push(flow);
   }
 }
 

@@ -1,5 +1,6 @@
 // An outbox as the center knows it: how far it got, for each recipient.
 import type { Chunk } from '../chunks.ts';
+import { senderPrefix } from './codec.ts';
 import type { Mailbox } from './mailbox.ts';
 
 /** The live connection of whoever sends from an outbox. */
@@ -57,14 +58,19 @@ export interface Flow {
   unsaved: boolean;
 }
 
-const noPrefix = Buffer.alloc(0);
+const noFlows: ReadonlyMap<number, Flow> = new Map();
+/** Of an outbox's key: the sender, then the id. */
+const senderBytes = 8;
 
 export class Outbox {
   readonly sender: number;
-  readonly id: Buffer;
-  readonly flows = new Map<number, Flow>();
-  /** What all its Deliver frames have in common; empty until its sender attaches. */
-  prefix: Buffer = noPrefix;
+  readonly key: string;
+  // Made when a message is on its way: until then an outbox is its key.
+  #flows: Map<number, Flow> | null = null;
+  #id: Buffer | null = null;
+  #prefix: Buffer | null = null;
+  // Of the sender, when it attaches.
+  #name = '';
   /** The mailbox of the sender itself: whom it has blocked. */
   own: Mailbox | null = null;
   session: SenderSession | null = null;
@@ -80,15 +86,41 @@ export class Outbox {
   lastToLow = 0;
   lastToHigh = 0;
 
-  constructor(sender: number, id: Uint8Array) {
+  constructor(sender: number, key: string) {
     this.sender = sender;
-    // Not from the pool: a few bytes that are kept would keep the 8 KiB around them.
-    this.id = Buffer.alloc(id.length);
-    this.id.set(id);
+    this.key = key;
+  }
+
+  get id(): Buffer {
+    if (!this.#id) {
+      // Not from the pool: a few bytes that are kept would keep the 64 KiB around them.
+      this.#id = Buffer.alloc(this.key.length - senderBytes);
+      this.#id.write(this.key.slice(senderBytes), 'latin1');
+    }
+    return this.#id;
+  }
+
+  /** What all its Deliver frames have in common. */
+  get prefix(): Buffer {
+    this.#prefix ??= senderPrefix(this.sender, this.id, this.#name);
+    return this.#prefix;
+  }
+
+  /** Its sender attaches. */
+  belongTo(name: string, own: Mailbox): void {
+    this.own = own;
+    if (name === this.#name) return;
+    this.#name = name;
+    this.#prefix = null;
+  }
+
+  get flows(): ReadonlyMap<number, Flow> {
+    return this.#flows ?? noFlows;
   }
 
   flow(recipient: number): Flow {
-    let flow = this.flows.get(recipient);
+    this.#flows ??= new Map();
+    let flow = this.#flows.get(recipient);
     if (!flow) {
       flow = {
         outbox: this,
@@ -106,7 +138,7 @@ export class Outbox {
         held: false,
         unsaved: false,
       };
-      this.flows.set(recipient, flow);
+      this.#flows.set(recipient, flow);
     }
     return flow;
   }
@@ -126,6 +158,10 @@ export class Outbox {
   }
 }
 
+/** Names the outbox among those of all accounts; a string, because it is kept for as long as the outbox. */
 export function outboxKey(sender: number, id: Uint8Array): string {
-  return `${sender}:${Buffer.from(id.buffer, id.byteOffset, id.length).toString('latin1')}`;
+  const bytes = Buffer.allocUnsafe(senderBytes + id.length);
+  bytes.writeDoubleBE(sender);
+  bytes.set(id, senderBytes);
+  return bytes.toString('latin1');
 }

@@ -10,8 +10,10 @@ const retryMs = 1000;
 
 /** What is scheduled: a mailbox. */
 export interface Scheduled {
-  /** In which lists it is: each holds it once. */
-  inLists: { now: boolean; patient: boolean; save: boolean };
+  // In which lists it is: each holds it once.
+  commitsNow: boolean;
+  commitsSoon: boolean;
+  savesSoon: boolean;
   commit(): void;
   /** False when nothing is left to wait for. */
   commitPatiently(): boolean;
@@ -38,8 +40,8 @@ export class Schedule {
 
   /** At the end of this turn. */
   commitNow(mailbox: Scheduled): void {
-    if (mailbox.inLists.now) return;
-    mailbox.inLists.now = true;
+    if (mailbox.commitsNow) return;
+    mailbox.commitsNow = true;
     this.#dueNow.push(mailbox);
     this.#turn.schedule();
   }
@@ -48,8 +50,8 @@ export class Schedule {
   commitSoon(mailbox: Scheduled): void {
     // The turn has to end in any case: what was written goes out, the time is read anew.
     this.#turn.schedule();
-    if (mailbox.inLists.patient) return;
-    mailbox.inLists.patient = true;
+    if (mailbox.commitsSoon) return;
+    mailbox.commitsSoon = true;
     this.#patient.push(mailbox);
     this.#bePatient();
   }
@@ -60,8 +62,8 @@ export class Schedule {
   }
 
   saveSoon(mailbox: Scheduled): void {
-    if (mailbox.inLists.save) return;
-    mailbox.inLists.save = true;
+    if (mailbox.savesSoon) return;
+    mailbox.savesSoon = true;
     this.#toSave.push(mailbox);
     if (!this.#stopped) this.#saving ??= setTimeout(() => this.saveAll(), saveMs);
   }
@@ -84,7 +86,7 @@ export class Schedule {
     const due = this.#dueNow;
     this.#dueNow = [];
     for (const mailbox of due) {
-      mailbox.inLists.now = false;
+      mailbox.commitsNow = false;
       mailbox.commit();
     }
   }
@@ -96,7 +98,7 @@ export class Schedule {
     const toSave = this.#toSave;
     this.#toSave = [];
     for (const mailbox of toSave) {
-      mailbox.inLists.save = false;
+      mailbox.savesSoon = false;
       mailbox.save();
     }
   }
@@ -118,8 +120,8 @@ export class Schedule {
     const patient = this.#patient;
     this.#patient = [];
     for (const mailbox of patient) {
-      mailbox.inLists.patient = mailbox.commitPatiently();
-      if (mailbox.inLists.patient) this.#patient.push(mailbox);
+      mailbox.commitsSoon = mailbox.commitPatiently();
+      if (mailbox.commitsSoon) this.#patient.push(mailbox);
     }
     if (this.#patient.length > 0) this.#bePatient();
   }

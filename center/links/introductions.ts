@@ -50,7 +50,7 @@ export interface Reach {
   /** The peer's own port; 0: none. */
   listenPort: number;
   /** Private addresses that the peer told. */
-  local: string[];
+  local: readonly string[];
   /** The center found the peer's key at its address and port. */
   verified: boolean;
 }

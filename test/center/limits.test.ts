@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { centerLimits, limitTable } from '../../center/limits.ts';
-import { type Place, Sessions } from '../../center/sessions.ts';
+import { noExporter, type Origin, Sessions } from '../../center/sessions.ts';
 import { encodeFrame } from '../../shared/frames.ts';
 import type { parley } from '../../shared/protocol.js';
 import { TestCenter, type TestCenterOptions } from '../helpers/center.ts';
@@ -514,14 +514,17 @@ describe('limits of addresses', () => {
     sessions = new Sessions(centerLimits(), () => nowMs);
   });
 
-  function connect(count: number, address = '192.0.2.1', loopback = false): Place[] {
-    return Array.from({ length: count }, () => sessions.connect(address, loopback)).filter((place) => place !== null);
+  function connect(count: number, address = '192.0.2.1', loopback = false): Origin[] {
+    const origins = Array.from({ length: count }, (): Origin => {
+      return { address, counted: address, port: 1, loopback, exporter: noExporter, place: 'free' };
+    });
+    return origins.filter((from) => sessions.connect(from));
   }
 
   /** As a session that logs in. */
-  function enter(place: Place, account: number): void {
-    sessions.admit(place);
-    sessions.authenticated({} as never, account, place);
+  function enter(from: Origin, account: number): void {
+    sessions.admit(from);
+    sessions.authenticated({ from } as never, account);
   }
 
   it('maxUnauthenticatedPerAddress: at once', () => {

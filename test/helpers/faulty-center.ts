@@ -62,7 +62,7 @@ function forgets(store: Store): Store {
   const { openOutbox } = Mail.prototype;
   Mail.prototype.openOutbox = async function (this: Mail, sender, name, ...more) {
     const outbox = await openOutbox.call(this, sender, name, ...more);
-    outbox.prefix = senderPrefix(sender, randomBytes(outbox.id.length), name);
+    Object.defineProperty(outbox, 'prefix', { value: senderPrefix(sender, randomBytes(outbox.id.length), name) });
     return outbox;
   };
   return changed(store, {

@@ -7,6 +7,7 @@ import { openServices, serve, storeFile } from '../../center/center.ts';
 import { openIdentity } from '../../center/identity.ts';
 import type { CenterLimits } from '../../center/limits.ts';
 import type { Services } from '../../center/services.ts';
+import type { Origin } from '../../center/sessions.ts';
 import { openSqliteStore, type SqliteStoreOptions } from '../../center/store/sqlite.ts';
 import type { Store } from '../../center/store/store.ts';
 import { WirePeer } from './wire.ts';
@@ -55,15 +56,22 @@ export class Room {
   connect(): WirePeer {
     const [near, far] = duplexPair();
     const { sessions } = this.services;
-    const place = sessions.connect('127.0.0.1', true);
-    if (!place) throw new Error('the room is full');
-    const session = serve(
-      far,
-      { address: '127.0.0.1', port: 0, counted: '127.0.0.1', loopback: true, exporter: new Uint8Array(), place },
-      this.services,
-    );
+    const from: Origin = {
+      address: '127.0.0.1',
+      port: 0,
+      counted: '127.0.0.1',
+      loopback: true,
+      exporter: new Uint8Array(),
+      place: 'free',
+    };
+    if (!sessions.connect(from)) throw new Error('the room is full');
+    const session = serve(far, from, this.services);
     far.on('data', (bytes: Buffer) => session.receive(bytes));
-    far.once('close', () => sessions.disconnect(place));
+    far.on('error', () => far.destroy());
+    far.once('close', () => {
+      sessions.disconnect(from);
+      session.closed();
+    });
     near.once('end', () => near.end());
     // A pair ends only as a whole.
     near.once('close', () => far.destroy());
