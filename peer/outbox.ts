@@ -65,6 +65,21 @@ export class Outbox {
     return this.#pending.size;
   }
 
+  /** What is in it, oldest first, each with a reason why it still is. */
+  list(): OutgoingMessage[] {
+    return this.#outgoing
+      .outbox()
+      .map((message) => ({ ...message, reason: message.reason || this.#whyHere(message.id) }));
+  }
+
+  #whyHere(id: number): string {
+    if (!this.#pump.connected) return 'no connection to the center';
+    const pending = this.#pending.get(id);
+    if (pending && this.#pump.isFlying(pending)) return 'sent, no answer yet';
+    const lane = pending?.account ? this.#pump.lane(pending.account) : undefined;
+    return lane?.isHeldUp ? 'goes after an earlier one that was refused' : 'not sent yet';
+  }
+
   /** Puts a message in; resolves when it is as far as `until` says. Throws store_full. */
   async add(name: string, text: string, until: Until, signal?: AbortSignal): Promise<OutgoingMessage> {
     if (this.#pending.size >= maxOutboxMessages) {
