@@ -44,6 +44,8 @@ export class Outbox {
   /** Delays that were told: one is news once. */
   readonly #told = new Map<Pending, ErrorCode>();
   #textBytesAtHand = 0;
+  /** Of those, not committed yet. */
+  #uncommitted = 0;
 
   constructor(store: Store, outgoing: Outgoing, emit: (event: PeerEvent) => void) {
     this.#store = store;
@@ -63,6 +65,11 @@ export class Outbox {
   /** How many are in it. */
   get size(): number {
     return this.#pending.size;
+  }
+
+  /** How many will be there at the next login, whatever happens now. */
+  get kept(): number {
+    return this.#pending.size - this.#uncommitted;
   }
 
   /** What is in it, oldest first, each with a reason why it still is. */
@@ -92,7 +99,9 @@ export class Outbox {
     else this.#textBytesAtHand += pending.bytes;
     this.#pending.set(pending.id, pending);
     const outcome = this.#waiters.add(pending.id, until, signal);
+    this.#uncommitted += 1;
     this.#store.afterCommit(() => {
+      this.#uncommitted -= 1;
       this.#waiters.reached(message, 'outbox');
       if (this.#pending.has(pending.id)) this.#enqueue(pending);
     });
