@@ -11,7 +11,7 @@ import type { ProgramIo } from './io.ts';
 import { lockStopped } from './operate.ts';
 import { countOf } from './quantities.ts';
 import { BackupError, readBackup } from './store/backup.ts';
-import { findDamage, tellDamage } from './store/damage.ts';
+import { countContents, findDamage, tellDamage } from './store/damage.ts';
 import { findFileDamage } from './store/file-damage.ts';
 import { replaceDatabase } from './store/place.ts';
 import { salvage } from './store/salvage.ts';
@@ -150,10 +150,8 @@ function salvageStore(dataDir: string, file: string, io: ProgramIo): boolean {
 function tellContents(file: string): string {
   const db = new DatabaseSync(file, { readOnly: true });
   try {
-    const sql = `SELECT (SELECT count(*) FROM accounts WHERE state <> 'removed') AS accounts,
-      (SELECT coalesce(sum(count), 0) FROM runs) AS messages`;
-    const { accounts, messages } = { ...db.prepare(sql).get() };
-    return `${countOf(Number(accounts), 'account')}, ${countOf(Number(messages), 'waiting message')}`;
+    const { accounts, messages } = countContents(db);
+    return `${countOf(accounts, 'account')}, ${countOf(messages, 'waiting message')}`;
   } finally {
     db.close();
   }

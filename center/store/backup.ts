@@ -3,10 +3,14 @@
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { query } from './acts.ts';
-import { findDamage, tellDamage } from './damage.ts';
+import { countContents, findDamage, tellDamage } from './damage.ts';
+import { MailboxRows } from './mailbox-rows.ts';
 import { moveInto } from './place.ts';
+import { Recent } from './recent.ts';
+import { recentSince } from './recent-rows.ts';
 import { rewind } from './rewind.ts';
 import { applicationId, backupId, migrate, migrations, pragma } from './schema.ts';
+import { StoreError } from './store.ts';
 
 export interface BackupFacts {
   /** By the clock of the machine that made it, or by its center's where that was ahead. */
@@ -41,6 +45,7 @@ export function writeBackup(options: { file: string; to: string; identity: strin
     try {
       db.exec(`PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA application_id = ${backupId};
         CREATE TABLE backup (taken_at_ms REAL NOT NULL, identity TEXT NOT NULL) STRICT`);
+      settle(db);
       db.prepare('INSERT INTO backup SELECT max(time_ms, ?), ? FROM center').run(nowMs, identity);
     } finally {
       db.close();
@@ -50,6 +55,19 @@ export function writeBackup(options: { file: string; to: string; identity: strin
     return facts;
   } finally {
     rmSync(unfinished, { force: true });
+  }
+}
+
+/** So that whoever reads a backup finds all of it in its place. What is damaged is left, and found when it is read. */
+function settle(db: DatabaseSync): void {
+  if (pragma(db, 'user_version') < recentSince) return;
+  db.exec('BEGIN');
+  try {
+    new Recent(db, new MailboxRows(db)).settleAll();
+    db.exec('COMMIT');
+  } catch (error) {
+    db.exec('ROLLBACK');
+    if (!(error instanceof StoreError)) throw error;
   }
 }
 
@@ -92,12 +110,12 @@ export function readBackup(path: string): BackupFacts {
 }
 
 function factsOf(db: DatabaseSync): BackupFacts {
-  const sql = `SELECT taken_at_ms AS takenAtMs, identity,
-    (SELECT count(*) FROM accounts WHERE state <> 'removed') AS accounts,
-    (SELECT coalesce(sum(count), 0) FROM runs) AS messages FROM backup`;
-  const facts = query<BackupFacts>(db, sql).get();
+  const facts = query<Pick<BackupFacts, 'takenAtMs' | 'identity'>>(
+    db,
+    'SELECT taken_at_ms AS takenAtMs, identity FROM backup',
+  ).get();
   if (!facts) throw new Error('it names no center');
-  return { ...facts };
+  return { ...facts, ...countContents(db) };
 }
 
 /** Makes a center's database, yet to be put in its place, of a copy of a backup. @param timeMs not to be gone behind */

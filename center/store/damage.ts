@@ -3,8 +3,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { foldName } from '../../shared/names.ts';
 import { query } from './acts.ts';
-import { followChain, type MailboxEnds, type RunRow } from './chain.ts';
+import { followChain, type MailboxEnds, type RunRow, runChecksum } from './chain.ts';
 import { storedFrames } from './frames.ts';
+import { type RecentRun, readRecent, recentSince, wholeRuns } from './recent-rows.ts';
 import { mailboxSum, markSum, pragma } from './schema.ts';
 
 /** Something that is not as it was written. */
@@ -35,7 +36,7 @@ const checksumsSince = 2;
 
 /** Finds all of it, the database itself first; nothing is changed. */
 export function* findDamage(db: DatabaseSync): Generator<Damage> {
-  const parts = [integrity, accounts, mailboxes, strayRuns, marks];
+  const parts = [integrity, accounts, recent, mailboxes, strayRuns, marks];
   const version = pragma(db, 'user_version');
   for (const part of parts) {
     try {
@@ -59,6 +60,25 @@ function* accounts(db: DatabaseSync): Generator<Damage> {
   }
 }
 
+function* recent(db: DatabaseSync, version: number): Generator<Damage> {
+  if (version < recentSince) return;
+  for (const text of readRecent(db).damage) yield { account: null, positions: null, text };
+}
+
+/** Runs that have not come to their place yet, by account, of the rows that are whole. */
+function recentRuns(db: DatabaseSync, version: number): Map<number, RecentRun[]> {
+  const runs = new Map<number, RecentRun[]>();
+  if (version < recentSince) return runs;
+  for (const row of readRecent(db).rows) {
+    for (const run of wholeRuns(row.runs)) {
+      const known = runs.get(run.account);
+      if (known) known.push(run);
+      else runs.set(run.account, [run]);
+    }
+  }
+  return runs;
+}
+
 function* mailboxes(db: DatabaseSync, version: number): Generator<Damage> {
   const sound = version < checksumsSince ? '1' : `checksum = ${mailboxSum()}`;
   const all = query<MailboxEnds & { account: number; sound: number }>(
@@ -66,11 +86,13 @@ function* mailboxes(db: DatabaseSync, version: number): Generator<Damage> {
     `SELECT account, acked_to, last, ${sound} AS sound FROM mailboxes ORDER BY account`,
   );
   const runs = query<RunRow>(db, 'SELECT * FROM runs WHERE account = ? ORDER BY first');
+  const newest = recentRuns(db, version);
   for (const mailbox of all.all()) {
     const { account } = mailbox;
+    const unsettled = newest.get(account)?.filter(({ last }) => last > mailbox.last) ?? [];
     if (!mailbox.sound) yield { account, positions: null, text: 'the numbers of its mailbox are damaged' };
     try {
-      yield* mailboxRuns(mailbox, runs);
+      yield* mailboxRuns(mailbox, runs, unsettled);
     } catch (error) {
       yield { account, positions: null, text: `its mailbox cannot be read: ${textOf(error)}` };
     }
@@ -80,9 +102,15 @@ function* mailboxes(db: DatabaseSync, version: number): Generator<Damage> {
 function* mailboxRuns(
   mailbox: MailboxEnds & { account: number },
   runs: { iterate(account: number): Iterable<RunRow> },
+  unsettled: RecentRun[],
 ): Generator<Damage> {
-  const { account } = mailbox;
-  for (const step of followChain(account, mailbox, runs.iterate(account), mailbox.acked_to)) {
+  const { account, acked_to } = mailbox;
+  const rows = function* (): Generator<RunRow> {
+    yield* runs.iterate(account);
+    for (const run of unsettled) yield { ...run, checksum: runChecksum(account, run) };
+  };
+  const ends = { acked_to, last: unsettled.at(-1)?.last ?? mailbox.last };
+  for (const step of followChain(account, ends, rows(), acked_to)) {
     if ('damage' in step) {
       const { from, to, text } = step.damage;
       yield { account, positions: { from, to }, text };
@@ -122,6 +150,24 @@ function* marks(db: DatabaseSync, version: number): Generator<Damage> {
     const text = `how far its messages to account ${recipient} came is damaged`;
     yield { account: sender, positions: null, text };
   }
+}
+
+/** How many accounts and waiting messages there are. */
+export function countContents(db: DatabaseSync): { accounts: number; messages: number } {
+  const sql = `SELECT (SELECT count(*) FROM accounts WHERE state <> 'removed') AS accounts,
+    (SELECT coalesce(sum(count), 0) FROM runs) AS messages`;
+  const { accounts, messages } = {
+    accounts: 0,
+    messages: 0,
+    ...query<{ accounts: number; messages: number }>(db, sql).get(),
+  };
+  const endsOf = query<MailboxEnds>(db, 'SELECT acked_to, last FROM mailboxes WHERE account = ?');
+  let unsettled = 0;
+  for (const [account, runs] of recentRuns(db, pragma(db, 'user_version'))) {
+    const { acked_to, last: settled } = { acked_to: 0, last: 0, ...endsOf.get(account) };
+    for (const { last, count } of runs) if (last > Math.max(acked_to, settled)) unsettled += count;
+  }
+  return { accounts, messages: messages + unsettled };
 }
 
 function textOf(error: unknown): string {

@@ -2,14 +2,16 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { accountActs } from './account-acts.ts';
-import { type Acts, type Query, query } from './acts.ts';
+import { type ActName, type Acts, type Query, query } from './acts.ts';
 import type { Act, Failure } from './batch.ts';
 import { centerActs } from './center-acts.ts';
 import { consentActs } from './consent-acts.ts';
 import { EngineStopped, failureOf, fsyncText, isBusy, isFull, noRoom, stopIfLost } from './failures.ts';
 import { mailboxActs } from './mailbox-acts.ts';
-import { refuseDamaged, whyNotOpened } from './opening.ts';
+import { MailboxRows } from './mailbox-rows.ts';
+import { openRecent, refuseDamaged, whyNotOpened } from './opening.ts';
 import { peopleActs } from './people-acts.ts';
+import type { Recent } from './recent.ts';
 import { ReserveFile } from './room.ts';
 import { migrate, pragma } from './schema.ts';
 import { TailFile } from './tail.ts';
@@ -30,12 +32,27 @@ const busyTimeoutMs = 10_000;
 const cacheBytes = 64 * 1024 * 1024;
 /** The write-ahead log is moved into the database when it is longer than this; sooner on a full disk, where it cannot grow. */
 const checkpointBytes = { enough: 16 * 1024 * 1024, full: 512 * 1024 };
+/** After settling has failed it is not tried again for so long. */
+const settleRetryMs = 1000;
+
+/** Acts that look at, or change, what short runs that came lately have not been settled into yet. */
+const needSettled: ReadonlySet<ActName> = new Set<ActName>([
+  'setState',
+  'reopenClosing',
+  'removeAccount',
+  'contacts',
+  'outbox',
+  'mailboxesOlderThan',
+  'totalBytes',
+]);
 
 export class Engine {
   /** The version of the file before it was brought to this one; 0: it was new. */
   readonly openedFrom: number;
   readonly #db: DatabaseSync;
   readonly #acts: Acts;
+  readonly #recent: Recent;
+  #settleAfterMs = 0;
   readonly #reserve: ReserveFile;
   /** In pages: how long the log is, and how much of it is in the database too. */
   readonly #logState: Query<{ log: number; checkpointed: number }>;
@@ -63,7 +80,10 @@ export class Engine {
       db.exec('PRAGMA synchronous = FULL');
       db.exec('PRAGMA wal_autocheckpoint = 0');
       db.exec(`PRAGMA cache_size = -${cacheBytes / 1024}`);
-      this.#acts = { ...accountActs(db), ...peopleActs(db), ...consentActs(db), ...mailboxActs(db), ...centerActs(db) };
+      const rows = new MailboxRows(db);
+      this.#recent = openRecent(db, rows, file);
+      const mail = mailboxActs(db, rows, this.#recent);
+      this.#acts = { ...accountActs(db), ...peopleActs(db), ...consentActs(db), ...mail, ...centerActs(db) };
       this.#pageBytes = pragma(db, 'page_size');
       this.#tail = new TailFile(file, this.#pageBytes);
     } catch (error) {
@@ -103,22 +123,49 @@ export class Engine {
     }
   }
 
-  /** Moves a write-ahead log that has grown long into the database: to be called when nobody waits for a commit. */
+  /**
+   * Settles what has gathered, and moves a write-ahead log that has grown long into the database: to be called when
+   * nobody waits for a commit.
+   */
   tidy(): void {
+    if (this.#recent.isEnough && performance.now() > this.#settleAfterMs) this.#settle();
     const { log, checkpointed } = this.#log;
     const bytes = (log - checkpointed) * this.#pageBytes;
     if (bytes > checkpointBytes[this.#room.is]) this.#checkpoint('PASSIVE');
-    // The database may have to grow by all of the log: without that room the log could never begin anew.
-    else if (this.#room.is === 'enough' && !this.#reserve.hold(this.#reserveBytes + bytes)) this.#checkpoint('PASSIVE');
+    // The database may have to grow by all of the log, and the log by what is to be settled: without that room the log
+    // could never begin anew.
+    else if (this.#room.is === 'enough' && !this.#reserve.hold(this.#reserveBytes + this.#recent.bytes + bytes)) {
+      this.#checkpoint('PASSIVE');
+    }
   }
 
   close(): void {
+    this.#settle();
     this.#checkpoint('PASSIVE');
     const { log, checkpointed } = this.#readLogState();
     // Closing takes away a log that is all in the database. What could not be moved there is still known by its tail.
     if (log === checkpointed) this.#clearTail();
     this.#db.close();
     this.#tail.close();
+  }
+
+  /** Where it cannot be, all of it stays where it is. */
+  #settle(): void {
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      this.#recent.settleAll();
+      this.#commit();
+      this.#keepTail();
+    } catch (error) {
+      this.#settleAfterMs = performance.now() + settleRetryMs;
+      this.#rollback(error);
+      if (isFull(error) && this.#room.is === 'enough') this.#becomeFull();
+    }
+  }
+
+  #commit(): void {
+    this.#db.exec('COMMIT');
+    this.#recent.committed();
   }
 
   #readLogState(): { log: number; checkpointed: number } {
@@ -148,13 +195,16 @@ export class Engine {
 
   #together(batch: Act[]): unknown[] {
     this.#db.exec('BEGIN IMMEDIATE');
+    this.#recent.gather();
     const results: unknown[] = [];
     for (const act of batch) results.push(this.#perform(act));
-    this.#db.exec('COMMIT');
+    this.#recent.write();
+    this.#commit();
     return results;
   }
 
   #perform(act: Act): unknown {
+    if (needSettled.has(act.name)) this.#recent.settleAll();
     const run = this.#acts[act.name] as (...asked: unknown[]) => unknown;
     return run(...act.asked);
   }
@@ -201,16 +251,18 @@ export class Engine {
         results[index] = undefined;
         failures.push({ index, ...failureOf(error) });
         this.#db.exec('ROLLBACK TO act');
+        this.#recent.undone();
       }
       this.#db.exec('RELEASE act');
     });
-    this.#db.exec('COMMIT');
+    this.#commit();
     return { results, failures };
   }
 
   #rollback(error: unknown): void {
     stopIfLost(error);
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+    this.#recent.undone();
   }
 
   #mustWait(act: Act): boolean {
@@ -224,6 +276,7 @@ export class Engine {
     this.#limitFile(this.#maxFileBytes + this.#reserveBytes);
     // Keeps the log's own room: from here on commits go over what it holds.
     this.#checkpoint('PASSIVE');
+    this.#settle();
   }
 
   #findRoom(): boolean {

@@ -36,6 +36,11 @@ export function* storedFrames(frames: Uint8Array): Generator<StoredFrame> {
   }
 }
 
+/** The first of them; null where there is none. @throws RangeError where the bytes are no such frame */
+export function firstFrame(frames: Uint8Array): StoredFrame | null {
+  return storedFrames(frames).next().value ?? null;
+}
+
 function readDeliver(reader: Reader, frame: StoredFrame): void {
   const end = reader.varint() + reader.at;
   while (reader.at < end) {

@@ -4,6 +4,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { findDamage, tellDamage } from './damage.ts';
 import { EngineStopped, failureOf } from './failures.ts';
 import { findFileDamage } from './file-damage.ts';
+import type { MailboxRows } from './mailbox-rows.ts';
+import { Recent } from './recent.ts';
 import { applicationId, migrations, pragma, WrongVersion } from './schema.ts';
 import { StoreError } from './store.ts';
 import { readTail } from './tail.ts';
@@ -25,6 +27,16 @@ export function refuseDamaged(file: string, maxCheckBytes: number, busyTimeoutMs
     throw whyNotOpened(file, error);
   } finally {
     db?.close();
+  }
+}
+
+/** What has not settled yet, all of it as it was written. */
+export function openRecent(db: DatabaseSync, rows: MailboxRows, file: string): Recent {
+  try {
+    return new Recent(db, rows);
+  } catch (error) {
+    if (error instanceof StoreError) throw damagedFile(file, error.message);
+    throw error;
   }
 }
 

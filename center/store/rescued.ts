@@ -5,6 +5,7 @@ import { query } from './acts.ts';
 import { type RunRow, runChecksum } from './chain.ts';
 import type { Damage } from './damage.ts';
 import type { ScannedRow, Value } from './page-scan.ts';
+import { NewestMail } from './rescued-recent.ts';
 import { mailboxSum, markSum, rowSum } from './schema.ts';
 
 /** The columns of each table, in the order in which rows of it are given. */
@@ -34,6 +35,8 @@ export const columns = {
   lockouts: ['key', 'until_ms'],
   address_requests: ['target', 'asker', 'asked_at_ms', 'silent_until_ms'],
   center: ['time_ms'],
+  recent: ['id', 'checksum', 'runs'],
+  recent_ends: ['one', 'settled_to', 'written_to'],
 } as const;
 
 /** Tables that are not rescued: a consent that was taken back must not be there again. */
@@ -49,6 +52,7 @@ const onceOnly: Partial<Record<TableName, string>> = {
 export class Rescued {
   /** What was taken and may be wrong. */
   readonly doubts: Damage[] = [];
+  readonly #newest: NewestMail;
   readonly #take: { readonly [Name in TableName]: (values: Value[]) => void };
 
   /** db: of the tables of today, empty */
@@ -74,7 +78,15 @@ export class Rescued {
       lockouts: insert('lockouts'),
       address_requests: insert('address_requests'),
       center: timeTaker(db),
+      recent: (values) => this.#newest.takeRow(values),
+      recent_ends: (values) => this.#newest.takeEnds(values),
     };
+    this.#newest = new NewestMail(db, { marks: this.#take.marks, runs: insert('runs') });
+  }
+
+  /** To be called when all was taken. */
+  finish(): void {
+    this.doubts.push(...this.#newest.finish());
   }
 
   /** values: of all columns of this table. What cannot be one of its rows is left out. */
@@ -95,6 +107,9 @@ export class Rescued {
     else if (values.length === columns.mailboxes.length) this.take('mailboxes', [rowid, ...rest]);
     // The key of a run is its own.
     else if (values.length === columns.runs.length + 1) this.take('runs', rest);
+    else if (values.length === columns.recent.length) {
+      this.take(values[2] instanceof Uint8Array ? 'recent' : 'recent_ends', [rowid, ...rest]);
+    }
   }
 
   #accountTaker(insert: (values: Value[]) => void): (values: Value[]) => void {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { query } from './acts.ts';
 import { followChain, type MailboxEnds, type RunRow, runChecksum } from './chain.ts';
-import { type Damage, findDamage } from './damage.ts';
+import { countContents, type Damage, findDamage } from './damage.ts';
 import { findFileDamage, readPageBytes } from './file-damage.ts';
 import { countPages, type ImageKind, makeImage } from './image.ts';
 import { readImage } from './image-rows.ts';
@@ -43,22 +43,18 @@ export function salvage(file: string, to: string): Salvage {
       if (kind === 'whole') lost.push(...missingPages(image));
       readImage(image, readPageBytes(file), rescued);
     }
+    rescued.finish();
     lost.push(...rescued.doubts, ...joinMailboxes(db));
     rewind(db);
     db.exec('COMMIT');
     const [damage] = findDamage(db);
     if (damage) throw new Error(`What was rescued is damaged itself (${damage.text}). Restore a backup.`);
-    return { ...totals(db), lost };
+    const timeMs = query<{ time_ms: number }>(db, 'SELECT time_ms FROM center').get()?.time_ms ?? 0;
+    return { ...countContents(db), timeMs, lost };
   } finally {
     db.close();
     rmSync(scratch, { recursive: true, force: true });
   }
-}
-
-function totals(db: DatabaseSync): Omit<Salvage, 'lost'> {
-  const sql = `SELECT (SELECT count(*) FROM accounts WHERE state <> 'removed') AS accounts,
-    (SELECT coalesce(sum(count), 0) FROM runs) AS messages, (SELECT time_ms FROM center) AS timeMs`;
-  return { accounts: 0, messages: 0, timeMs: 0, ...query<Omit<Salvage, 'lost'>>(db, sql).get() };
 }
 
 function unnamedLoss(file: string): Damage[] {

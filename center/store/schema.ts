@@ -182,6 +182,21 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (target, asker)
   ) STRICT, WITHOUT ROWID;
   `,
+  // A later step that changes what short runs settle into (runs, mailboxes, marks), or their bytes, finds some here.
+  `
+  CREATE TABLE recent (
+    id INTEGER PRIMARY KEY,
+    checksum INTEGER NOT NULL,
+    runs BLOB NOT NULL
+  ) STRICT;
+
+  CREATE TABLE recent_ends (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    settled_to INTEGER NOT NULL,
+    written_to INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO recent_ends (one, settled_to, written_to) VALUES (1, 0, 0);
+  `,
 ];
 
 /** A file that this program must not touch; the text says what it is and what to do. */

@@ -170,9 +170,10 @@ export interface Store {
   /** Reserves positions, so that none is given out twice. `gone` for an account that is not open. */
   openMailbox(id: number): Promise<MailboxState | 'gone'>;
   /**
-   * The run and its marks, in one commit. An append with the same first and last position as one before, or of which
-   * all is stored already, is a repeat: its marks and reservation count all the same. A run that begins at or below
-   * the last position of another one throws. Frames and marks are copied before this returns.
+   * The run and its marks, in one commit. An append with the same first and last position as one before (or, where
+   * runs were joined since, with frames that are among those), or of which all is stored already, is a repeat: its
+   * marks and reservation count all the same. Any other run that begins at or below the last position of another one
+   * throws. Frames and marks are copied before this returns.
    */
   append(id: number, run: AppendRun): Promise<'accepted' | 'repeat' | 'gone'>;
   /** Only the marks (and the reservation, which never goes down): of messages that never needed the disk. */
