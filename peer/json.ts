@@ -16,6 +16,9 @@ import type { SignIn } from './front.ts';
 import { errorText } from './render.ts';
 import type { Request, Writer } from './writer.ts';
 
+/** One's own text comes back as it was: as escapes, where raw characters would steer a terminal that shows the JSON. */
+const steering = /[\u007f-\u009f\u2028\u2029\p{Bidi_Control}]/gu;
+
 /** Writes everything to one stream of lines. */
 export class JsonWriter implements Writer {
   readonly #out: (text: string) => void;
@@ -25,7 +28,8 @@ export class JsonWriter implements Writer {
   }
 
   #write(object: Record<string, unknown>): void {
-    this.#out(`${JSON.stringify(object)}\n`);
+    const escaped = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    this.#out(`${JSON.stringify(object).replace(steering, escaped)}\n`);
   }
 
   event(event: PeerEvent): void {

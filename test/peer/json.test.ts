@@ -28,6 +28,20 @@ describe('JSON lines', () => {
     expect(JSON.parse(out)).to.deep.equal({ event: 'notice', text: 'a\nb\u2028c' });
   });
 
+  it('show nothing raw that would steer a terminal, and lose none of it', () => {
+    let out = '';
+    const writer = new JsonWriter((text) => {
+      out += text;
+    });
+    const text = '\u001b[31m \u009b31m \u202eabc\u2066 \u007f 日本';
+    writer.event({ type: 'notice', text });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that they are not there is the point
+    expect(out)
+      .to.match(/^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f\p{Bidi_Control}]*$/u)
+      .and.to.include('日本');
+    expect(JSON.parse(out)).to.deep.equal({ event: 'notice', text });
+  });
+
   it('are read as commands', () => {
     expect(parseInput('{"command":"block","name":"al","id":3}')).to.deep.equal({ command: 'block', name: 'al' });
     expect(parseInput('block al')).to.deep.equal({ command: 'block', name: 'al' });
