@@ -10,10 +10,14 @@ const maxSeed = 0xffffffff;
 /** Where there is no terminal, a line of progress comes so often. */
 const lineMs = 5000;
 
-function whole(text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError('It must be a whole number.');
-  return number;
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < least) {
+      throw new InvalidArgumentError(`It must be a whole number from ${least} up.`);
+    }
+    return number;
+  };
 }
 
 const program = new Command('selftest')
@@ -22,12 +26,12 @@ const program = new Command('selftest')
     'Starts a real center and real peers on this disk, lets them talk while it kills, stops and cuts them off at random, ' +
       'and compares what every sender was told with what every recipient has.',
   )
-  .option('--rounds <n>', 'rounds of talking and one fault each', whole, 20)
-  .option('--seed <n>', 'the seed of an earlier run, to run it again', whole)
-  .option('--peers <n>', 'how many peers', whole, 6)
-  .option('--messages <n>', 'sent in each round', whole, 1200)
+  .option('--rounds <n>', 'rounds of talking and one fault each', whole(1), 20)
+  .option('--seed <n>', 'the seed of an earlier run, to run it again', whole(0))
+  .option('--peers <n>', 'how many peers', whole(2), 6)
+  .option('--messages <n>', 'sent in each round', whole(1), 1200)
   .option('--dir <dir>', 'where to work; default: beside the data of a center, so on the same disk')
-  .option('--keep', 'leave the files there')
+  .option('--keep', 'leave the files there, also where nothing was found')
   .option('--json', 'the verdict as one JSON object')
   .addHelpText(
     'after',
@@ -60,8 +64,25 @@ function showProgress({ round, rounds, sent, faults, doing }: Progress): void {
   }
 }
 
-makeDirectory(parent);
-const dir = mkdtempSync(join(parent, 'selftest-'));
+function cannotRun(error: unknown): void {
+  const why = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`\nThe self-test could not be run (seed ${seed}): ${why}\n`);
+  process.exitCode = 2;
+}
+
+/** A fresh directory; undefined where none can be made. */
+function makeWorkplace(): string | undefined {
+  try {
+    makeDirectory(parent);
+    return mkdtempSync(join(parent, 'selftest-'));
+  } catch (error) {
+    cannotRun(error);
+    return undefined;
+  }
+}
+
+const dir = makeWorkplace();
+let keeps = options.keep ?? false;
 let interrupted = false;
 function interrupt(exitCode: number): void {
   interrupted = true;
@@ -74,9 +95,9 @@ process.once('disconnect', () => interrupt(1));
 // It does not keep this alive by itself.
 process.channel?.unref();
 process.once('exit', () => {
-  if (!options.keep || interrupted) rmSync(dir, { recursive: true, force: true });
+  if (dir !== undefined && (!keeps || interrupted)) rmSync(dir, { recursive: true, force: true });
 });
-try {
+async function run(dir: string): Promise<void> {
   const centerCommand = [process.execPath, new URL(`../../center/bin${ending}`, import.meta.url).pathname];
   const { rounds, peers, messages } = options;
   const verdict = await runSelftest({ rounds, seed, dir, peers, messages, centerCommand, onProgress: showProgress });
@@ -108,10 +129,11 @@ try {
     for (const example of examples) process.stdout.write(`  ${example}\n`);
   }
   const { lost, duplicated, reordered } = verdict;
-  process.exitCode = lost + duplicated + reordered > 0 ? 1 : 0;
-} catch (error) {
-  process.stderr.write(
-    `\nThe self-test could not be run (seed ${seed}): ${error instanceof Error ? error.message : error}\n`,
-  );
-  process.exitCode = 2;
+  if (lost + duplicated + reordered === 0) return;
+  // What is there tells how it came about.
+  keeps = true;
+  process.stderr.write(`The files are kept in ${dir}.\n`);
+  process.exitCode = 1;
 }
+
+if (dir !== undefined) await run(dir).catch(cannotRun);
