@@ -9,6 +9,7 @@ import { secureLink } from '../../peer/socket.ts';
 import { selfSigned } from '../../shared/certificate.ts';
 import { generateKey } from '../../shared/identity.ts';
 import type { LinkEndOrders, PeerEndOrders } from './links.ts';
+import { questionText } from './round-trips.ts';
 
 async function listen(server: net.Server | tls.Server): Promise<number> {
   server.listen(0, '127.0.0.1');
@@ -65,12 +66,15 @@ async function link(): Promise<number> {
   return listen(server);
 }
 
-/** A peer that registers and consents; everything else it does by itself. */
-async function peer({ port, dataDir, name, partner, listens }: PeerEndOrders): Promise<number> {
+/** A peer that registers, consents and answers questions; everything else it does by itself. */
+async function peer({ port, dataDir, name, partner, listens, history }: PeerEndOrders): Promise<number> {
   const listen = listens ? { listen: { host: '127.0.0.1', port: 0 } } : {};
-  const google = new Peer({ host: '127.0.0.1', port, dataDir, history: false, ...listen });
-  // Somebody must take what comes: without history it is stored when it was shown.
-  google.on(() => undefined);
+  const google = new Peer({ host: '127.0.0.1', port, dataDir, history, ...listen });
+  google.on((event) => {
+    if (event.type !== 'message' || event.message.text !== questionText) return;
+    if (event.message.private) void google.private(partner, 'yes', { until: 'outbox' });
+    else void google.send(partner, 'yes', { until: 'outbox' });
+  });
   await google.register(name, 'summerisover');
   await google.allow(partner);
   return google.port;

@@ -1,15 +1,13 @@
-// Private links: how much one carries beside a bare TLS connection, and how long a message and its receipt take beside
-// the way through the center.
+// Private links: how much one carries beside a bare TLS connection, and how long a message takes beside the way through
+// the center.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import tls from 'node:tls';
-import { Peer } from '../../peer/index.ts';
 import { Link } from '../../peer/links/link.ts';
 import { dialLink, secureLink } from '../../peer/socket.ts';
 import { selfSigned } from '../../shared/certificate.ts';
 import { generateKey } from '../../shared/identity.ts';
+import { type LinkTimes, measureRoundTrips, type RoundTrips } from './round-trips.ts';
 
 export type LinkEndOrders = { kind: 'bare' } | { kind: 'link' } | PeerEndOrders;
 
@@ -22,30 +20,24 @@ export interface PeerEndOrders {
   partner: string;
   /** Whether it has a port of its own; else the link is relayed. */
   listens: boolean;
+  history: boolean;
 }
 
 export interface LinkFigures {
   /** Bytes of text a second. */
   bareTls: number;
   link: number;
-  /** A message and its receipt, one at a time: the median, in microseconds. */
-  throughCenterUs: number;
-  privateUs: number;
-  /** The same over a relayed link: what is private, through the center. */
-  relayedUs: number;
+  times: LinkTimes[];
 }
 
 const bodyBytes = 16_384;
-const warmups = 100;
-const roundTrips = 500;
 
 /** Runs against a center that is there already, registration open. */
 export async function measureLinks(center: { port: number }, dir: string, seconds: number): Promise<LinkFigures> {
   return {
     bareTls: await throughput('bare', seconds),
     link: await throughput('link', seconds),
-    ...(await roundTripTimes(center, join(dir, 'direct'), 'direct')),
-    relayedUs: (await roundTripTimes(center, join(dir, 'relayed'), 'relayed')).privateUs,
+    times: [await measureRoundTrips(center, dir, false), await measureRoundTrips(center, dir, true)],
   };
 }
 
@@ -54,7 +46,8 @@ interface FarEnd {
   port: number;
 }
 
-async function startFarEnd(orders: LinkEndOrders): Promise<FarEnd> {
+/** Resolves when it is ready; ends when its process is disconnected. */
+export async function startFarEnd(orders: LinkEndOrders): Promise<FarEnd> {
   const child = fork(new URL('./link-end.ts', import.meta.url), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   child.send(orders);
   const [{ port }] = (await once(child, 'message')) as [{ port: number }];
@@ -117,58 +110,31 @@ async function sendOverLink(port: number, endMs: number): Promise<void> {
   secured.stream.end();
 }
 
-async function roundTripTimes(
-  center: { port: number },
-  dir: string,
-  route: 'direct' | 'relayed',
-): Promise<Pick<LinkFigures, 'throughCenterUs' | 'privateUs'>> {
-  const [own, other] = [`seas-${route}`, `google-${route}`];
-  for (const name of [own, other]) mkdirSync(join(dir, name), { recursive: true, mode: 0o700 });
-  const options = { host: '127.0.0.1', port: center.port, history: false };
-  const listens = route === 'direct';
-  const listen = listens ? { listen: { host: '127.0.0.1', port: 0 } } : {};
-  const seas = new Peer({ ...options, dataDir: join(dir, own), ...listen });
-  seas.on(() => undefined);
-  await seas.register(own, 'summerisover');
-  const orders = {
-    kind: 'peer',
-    port: center.port,
-    dataDir: join(dir, other),
-    name: other,
-    partner: own,
-    listens,
-  } as const;
-  const farEnd = await startFarEnd(orders);
-  await seas.private(other, 'the link is up');
-  const throughCenterUs = await median((text) => seas.send(other, text, { until: 'stored' }));
-  const privateUs = await median((text) => seas.private(other, text));
-  farEnd.process.disconnect();
-  await seas.close();
-  return { throughCenterUs, privateUs };
-}
-
-async function median(send: (text: string) => Promise<unknown>): Promise<number> {
-  const times: number[] = [];
-  for (let i = 0; i < warmups + roundTrips; i++) {
-    const startMs = performance.now();
-    await send(`number ${i}`);
-    if (i >= warmups) times.push((performance.now() - startMs) * 1000);
-  }
-  return times.sort((a, b) => a - b)[times.length >> 1] ?? 0;
-}
-
 /** As lines, with the ratios. */
-export function renderLinks({ bareTls, link, throughCenterUs, privateUs, relayedUs }: LinkFigures): string {
+export function renderLinks({ bareTls, link, times }: LinkFigures): string {
   const rate = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB/s`.padStart(10);
-  const time = (us: number) => `${us.toFixed(0)} us`.padStart(10);
-  const of = (one: number, other: number) => (one / other).toFixed(2).padStart(8);
   return [
-    'private links (links): texts of 16 KiB, and a message with its receipt, one at a time, without history',
+    'private links (links): texts of 16 KiB',
     `  bare TLS connection              ${rate(bareTls)}`,
-    `  direct link                      ${rate(link)}${of(link, bareTls)} of bare TLS (to reach: 0.8)`,
-    `  message through the center       ${time(throughCenterUs)}`,
-    `  private, relayed by the center   ${time(relayedUs)}`,
-    `  private, direct                  ${time(privateUs)}${of(privateUs, throughCenterUs)} of a message through the center,${of(privateUs, relayedUs)} of relayed (to reach: 0.33)`,
+    `  direct link                      ${rate(link)}${ratio(link, bareTls)} of bare TLS (to reach: 0.8)`,
+    ...times.flatMap(({ history, receipt, answer }) => [
+      ...renderTrips(`one message and its receipt, ${history ? 'history on disk' : 'no history'}`, receipt),
+      ...renderTrips(`one message and the answer to it, ${history ? 'history on disk' : 'no history'}`, answer),
+    ]),
     '',
   ].join('\n');
+}
+
+function ratio(one: number, other: number): string {
+  return (one / other).toFixed(2).padStart(8);
+}
+
+function renderTrips(title: string, { throughCenterUs, relayedUs, directUs }: RoundTrips): string[] {
+  const time = (us: number) => `${us.toFixed(0)} us`.padStart(10);
+  return [
+    title,
+    `  ordinary, through the center     ${time(throughCenterUs)}`,
+    `  private, relayed by the center   ${time(relayedUs)}`,
+    `  private, direct                  ${time(directUs)}${ratio(directUs, throughCenterUs)} of ordinary,${ratio(directUs, relayedUs)} of relayed (to reach: 0.33)`,
+  ];
 }
