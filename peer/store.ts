@@ -21,6 +21,8 @@ export class Store {
   /** False: in memory only. */
   readonly durable: boolean;
   readonly #db: DatabaseSync;
+  readonly #beginStatement: StatementSync;
+  readonly #commitStatement: StatementSync;
   readonly #onFailure: (error: ParleyError) => void;
   readonly #beforeCommit: (() => void)[] = [];
   /** For the commit of this turn. */
@@ -39,6 +41,8 @@ export class Store {
     this.durable = path !== null;
     this.#onFailure = onFailure;
     this.#db = open(path);
+    this.#beginStatement = this.#db.prepare('BEGIN IMMEDIATE');
+    this.#commitStatement = this.#db.prepare('COMMIT');
   }
 
   prepare(sql: string): StatementSync {
@@ -80,7 +84,7 @@ export class Store {
     this.#stopTimer();
     try {
       for (const act of this.#beforeCommit) act();
-      this.#db.exec('COMMIT');
+      this.#commitStatement.run();
       this.#state = { kind: 'idle' };
     } catch (error) {
       this.#fail(error);
@@ -121,7 +125,7 @@ export class Store {
     if (state.kind === 'closed') throw new ParleyError('wrong_state', 'The history is closed.');
     if (state.kind === 'writing' && (urgency === 'soon' || state.due.kind === 'turn')) return;
     if (state.kind === 'writing') this.#stopTimer();
-    else this.#db.exec('BEGIN IMMEDIATE');
+    else this.#beginStatement.run();
     const commit = () => this.commit();
     this.#state = {
       kind: 'writing',
@@ -157,7 +161,9 @@ function open(path: string | null): DatabaseSync {
   try {
     db = new DatabaseSync(path ?? ':memory:');
     if (path !== null) chmodSync(path, 0o600);
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
+    // In memory nothing is rolled back: a store in which something failed is closed, and gone.
+    db.exec(path === null ? 'PRAGMA journal_mode = OFF' : 'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    db.exec('PRAGMA foreign_keys = ON');
     makeSchema(db, path ?? 'memory');
     return db;
   } catch (error) {

@@ -1,4 +1,5 @@
 // What a link has to say: written into one piece of memory during a turn, and given to the stream at its end.
+import { nextTick } from 'node:process';
 import type { Duplex } from 'node:stream';
 import { lengthBytes } from '../../shared/frames.ts';
 import { varintBytes, writeVarint } from '../../shared/varint.ts';
@@ -9,11 +10,12 @@ const maxWaitingBytes = 524_288;
 /** Pieces of memory kept for the next turns. */
 const maxSpares = 8;
 
-// LinkFrame { message = 2 { number = 1, sent_at_ms = 2, body = 3 } }
+// LinkFrame { message = 2 { number = 1, sent_at_ms = 2, body = 3, resent = 4 } }
 const tagMessage = 0x12;
 const tagNumber = 0x08;
 const tagSentAt = 0x10;
 const tagBody = 0x1a;
+const tagResent = 0x20;
 const maxVarintBytes = 9;
 
 export class LinkOutput {
@@ -46,9 +48,10 @@ export class LinkOutput {
   }
 
   /** A message, encoded in place: long texts are copied once. */
-  message(number: number, sentAtMs: number, body: string): void {
+  message(number: number, sentAtMs: number, body: string, resent: boolean): void {
     const bodyBytes = Buffer.byteLength(body);
-    const inner = 1 + varintBytes(number) + 1 + varintBytes(sentAtMs) + 1 + varintBytes(bodyBytes) + bodyBytes;
+    const fixed = 1 + varintBytes(number) + 1 + varintBytes(sentAtMs) + 1 + varintBytes(bodyBytes);
+    const inner = fixed + bodyBytes + (resent ? 2 : 0);
     const outer = 1 + varintBytes(inner) + inner;
     const chunk = this.#reserve(lengthBytes + outer + maxVarintBytes);
     let at = chunk.writeUInt32BE(outer, this.#used);
@@ -60,16 +63,26 @@ export class LinkOutput {
     at = writeVarint(chunk, at, sentAtMs);
     chunk[at++] = tagBody;
     at = writeVarint(chunk, at, bodyBytes);
-    this.#used = at + chunk.write(body, at, 'utf8');
+    at += chunk.write(body, at, 'utf8');
+    if (resent) {
+      chunk[at++] = tagResent;
+      chunk[at++] = 1;
+    }
+    this.#used = at;
   }
 
   #reserve(bytes: number): Buffer {
     if (this.#chunk && this.#chunk.length - this.#used >= bytes) return this.#chunk;
     if (this.#chunk) this.flush();
-    else queueMicrotask(() => this.flush());
+    else this.#flushSoon();
     this.#chunk = (bytes <= chunkBytes && this.#spares.pop()) || Buffer.allocUnsafeSlow(Math.max(bytes, chunkBytes));
     this.#used = 0;
     return this.#chunk;
+  }
+
+  /** When all that goes on in this turn has said what it has to say, and before the turn's commit: one write for it all. */
+  #flushSoon(): void {
+    queueMicrotask(() => nextTick(() => this.flush()));
   }
 
   flush(): void {

@@ -12,6 +12,7 @@ import { LinkOutput } from './link-output.ts';
 export const linkVersion = 1;
 const maxFrameBytes = 65_536;
 const outboxIdBytes = 16;
+const maxRunBytes = 16;
 const helloTimeoutMs = 10_000;
 const beatMs = 2_000;
 const pingMs = 10_000;
@@ -41,6 +42,8 @@ export interface LinkMessage {
   number: number;
   sentAtMs: number;
   body: string;
+  /** An earlier run of this peer may have shown it. */
+  resent: boolean;
 }
 
 export interface LinkHandler {
@@ -61,6 +64,8 @@ export interface LinkOptions {
   token: string;
   /** Names the numbers of the messages sent here. */
   outbox: Uint8Array;
+  /** Of this peer: another one at each start. */
+  run: Uint8Array;
   /** Throws where the other side's introduction is not good for this channel. */
   admit(token: string): void;
   handler: LinkHandler;
@@ -74,6 +79,8 @@ export class Link {
   #ageFromMs = performance.now();
   /** Of the other side, once it is open. */
   otherOutbox: Buffer = Buffer.alloc(0);
+  /** Empty where the other side does not tell. */
+  otherRun: Buffer = Buffer.alloc(0);
   /** Round-trip time of the last ping; null before there was one. */
   roundTripMs: number | null = null;
   #state: State = 'greeting';
@@ -101,7 +108,9 @@ export class Link {
     this.#helloTimer = setTimeout(() => this.close(lost('the other side said nothing')), helloTimeoutMs);
     this.#timer = setInterval(() => this.#beat(), beatMs);
     this.#timer.unref();
-    this.#send({ hello: { version: linkVersion, software, token: options.token, outbox: options.outbox } });
+    this.#send({
+      hello: { version: linkVersion, software, token: options.token, outbox: options.outbox, run: options.run },
+    });
   }
 
   get isOpen(): boolean {
@@ -143,9 +152,10 @@ export class Link {
     this.#output.onceRoom(call);
   }
 
-  message(number: number, sentAtMs: number, body: string): void {
+  /** resent: an earlier run of the other side may have had it. */
+  message(number: number, sentAtMs: number, body: string, resent = false): void {
     this.#askedAtMs ??= performance.now();
-    if (this.#state !== 'closed') this.#output.message(number, sentAtMs, body);
+    if (this.#state !== 'closed') this.#output.message(number, sentAtMs, body, resent);
   }
 
   stored(number: number): void {
@@ -222,8 +232,13 @@ export class Link {
     if (this.#state === 'greeting') return this.#greeted(frame);
     const { handler } = this.#options;
     if (frame.message) {
-      const { number, sentAtMs, body } = frame.message;
-      handler.onMessage(this, { number: number ?? 0, sentAtMs: sentAtMs ?? 0, body: body ?? '' });
+      const { number, sentAtMs, body, resent } = frame.message;
+      handler.onMessage(this, {
+        number: number ?? 0,
+        sentAtMs: sentAtMs ?? 0,
+        body: body ?? '',
+        resent: resent ?? false,
+      });
     } else if (frame.stored) handler.onStored(this, frame.stored.number ?? 0);
     else if (frame.ping) this.#send({ pong: { id: frame.ping.id ?? 0 } });
     else if (frame.pong) this.#ponged(frame.pong.id ?? 0);
@@ -240,6 +255,7 @@ export class Link {
     if (hello.outbox?.length !== outboxIdBytes) throw new ParleyError('bad_frame', 'Hello names no outbox.');
     this.#options.admit(hello.token ?? '');
     this.otherOutbox = Buffer.from(hello.outbox);
+    this.otherRun = Buffer.from(hello.run ?? []).subarray(0, maxRunBytes);
     this.#state = 'open';
     this.openedAtMs = Date.now();
     this.#ageFromMs = performance.now();

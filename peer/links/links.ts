@@ -1,6 +1,6 @@
 // Private links of one account: what the center says of them, what comes to the peer's own port, and a pairing for each
 // other account.
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { selfSigned } from '../../shared/certificate.ts';
@@ -22,6 +22,7 @@ import { Door } from './door.ts';
 import { type Introduced, type Introduction, IntroductionJudge, readIntroduction } from './introduction.ts';
 import type { LinkChannel } from './link.ts';
 import { Pairing, type PairingHost } from './pairing.ts';
+import type { ShownPrivate } from './private-flow.ts';
 import { PrivateStore } from './private-store.ts';
 import { punch } from './punch.ts';
 import { Tunnels } from './tunnels.ts';
@@ -32,6 +33,7 @@ const maxPairings = 1000;
 /** Frames before the certificate is made, which takes milliseconds. */
 const maxEarly = 4000;
 const maxBehindMessages = 512;
+const runBytes = 8;
 
 export interface LinksOptions {
   account: number;
@@ -45,6 +47,7 @@ export class Links implements PairingHost {
   readonly self: Introduced;
   readonly store: PrivateStore;
   readonly budget = new DialBudget();
+  readonly run = randomBytes(runBytes);
   readonly #options: LinksOptions;
   readonly #pairings = new Map<number, Pairing>();
   readonly #tunnels = new Tunnels();
@@ -251,6 +254,10 @@ export class Links implements PairingHost {
     }
   }
 
+  get isDurable(): boolean {
+    return this.#options.store.durable;
+  }
+
   afterCommit(act: () => void): void {
     this.#options.store.afterCommit(act);
   }
@@ -263,24 +270,14 @@ export class Links implements PairingHost {
     this.#options.feed.emit(event);
   }
 
-  show(
-    row: number,
-    { from, account, text, sentAtMs }: { from: string; account: number; text: string; sentAtMs: number },
-  ): void {
-    const receivedAtMs = Date.now();
-    const shownRow = this.#options.store.durable ? row : 0;
-    const message = {
-      row: shownRow,
-      from,
-      fromAccount: account,
-      text,
-      sentAtMs,
-      receivedAtMs,
-      waited: false,
-      again: false,
-      private: true,
-    };
-    this.#options.feed.emit({ type: 'message', message }, () => this.#options.incoming.shown(row));
+  show(row: number, { account: fromAccount, ...shown }: ShownPrivate, onShown: () => void): void {
+    const { feed, incoming } = this.#options;
+    const shownRow = this.isDurable ? row : 0;
+    const message = { ...shown, fromAccount, row: shownRow, receivedAtMs: Date.now(), waited: false, private: true };
+    feed.emit({ type: 'message', message }, () => {
+      incoming.shown(row);
+      onShown();
+    });
   }
 
   onStored(message: OutgoingMessage): void {
@@ -292,13 +289,16 @@ export class Links implements PairingHost {
 
   // --- what the user asks for ---------------------------------------------------------------------------
 
-  /** Puts a private message in the outbox; it goes when there is a link. */
+  /** Puts a private message in the outbox; it goes when there is a link: at once, in this very call, if there is one. */
   async send(name: string, text: string, until: Until, signal?: AbortSignal): Promise<OutgoingMessage> {
-    const to = await this.#resolve(name);
-    const message = this.store.add(to, text);
-    const outcome = this.#waiters.add(message.id, until, signal);
+    const to = this.#named(name) ?? (await this.#resolve(name));
+    const pairing = this.#pairings.get(to.account);
+    const pending = this.store.add(to, text, pairing?.isReady ?? false);
+    const outcome = this.#waiters.add(pending.message.id, until, signal);
+    // It goes before the disk has it: the promise that it is in the outbox does not.
+    pairing?.say(pending);
     this.afterCommit(() => {
-      this.#waiters.reached(message, 'outbox');
+      this.#waiters.reached(pending.message, 'outbox');
       this.#pairings.get(to.account)?.pump();
       this.#pairings.get(to.account)?.connect();
     });
@@ -306,8 +306,6 @@ export class Links implements PairingHost {
   }
 
   async #resolve(name: string): Promise<{ account: number; name: string }> {
-    const known = this.#named(name);
-    if (known) return { account: known.account, name: known.name };
     // A name may have been given to another account: the center knows.
     const written = this.#connection ? null : this.store.accountNamed(name);
     if (written) return written;

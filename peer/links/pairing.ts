@@ -5,6 +5,7 @@ import type { Attempt } from './dial.ts';
 import type { Introduced, Introduction } from './introduction.ts';
 import { Link, type LinkChannel, type LinkHandler, type LinkMessage } from './link.ts';
 import { type FlowHost, PrivateFlow } from './private-flow.ts';
+import type { PrivatePending } from './private-store.ts';
 import { Search, type Searcher, type SearchHost } from './search.ts';
 import { Verification } from './verification.ts';
 
@@ -17,6 +18,8 @@ const maxTimerMs = 2_147_483_647;
 /** What a pairing needs of the peer that it is of. */
 export interface PairingHost extends SearchHost, FlowHost {
   readonly self: Introduced;
+  /** Another one at each start. */
+  readonly run: Uint8Array;
   /** Throws unless the token introduces exactly this account with this key to this peer. */
   admit(token: string, other: Introduced): void;
   emit(event: PeerEvent): void;
@@ -196,10 +199,21 @@ export class Pairing implements LinkHandler, Searcher {
       channel.stream.destroy();
       return;
     }
+    const outbox = this.#host.store.outboxId(this.account);
+    // What is said on it must have an outbox that a crash does not forget.
+    this.#host.afterCommit(() => this.#greet(channel, introduction, outbox));
+  }
+
+  #greet(channel: LinkChannel, introduction: Introduction, outbox: Uint8Array): void {
+    if (this.introduction?.key !== channel.key || channel.stream.destroyed) {
+      channel.stream.destroy();
+      return;
+    }
     const link = new Link({
       channel,
       token: introduction.token,
-      outbox: this.#host.store.outboxId(this.account),
+      outbox,
+      run: this.#host.run,
       admit: (token) => this.#host.admit(token, { account: this.account, key: channel.key }),
       handler: this,
     });
@@ -284,6 +298,16 @@ export class Pairing implements LinkHandler, Searcher {
   }
 
   // --- messages -------------------------------------------------------------------------------------
+
+  /** What is said now goes at once. */
+  get isReady(): boolean {
+    return this.#flow.isReady;
+  }
+
+  /** It has just been put in the outbox. */
+  say(message: PrivatePending): void {
+    this.#flow.say(message);
+  }
 
   /** Something new is in the outbox. */
   pump(): void {

@@ -6,12 +6,27 @@ import type { Incoming, IncomingRow } from '../incoming.ts';
 import type { Store } from '../store.ts';
 import { outboxIdBytes } from '../store-schema.ts';
 
+/** On their way to one account and not stored there, at most. */
+export const maxUnstored = 1024;
+/** Numbers left out at each start: more than could have been sent before a crash and not committed. */
+const skippedNumbers = 2 * maxUnstored;
+
 /** A private message that the other side has not stored. */
 export interface PrivatePending {
-  id: number;
-  number: number;
-  sentAtMs: number;
-  text: string;
+  /** In the outbox for its account. */
+  readonly number: number;
+  /** A link may have carried it. */
+  readonly written: boolean;
+  readonly message: OutgoingMessage;
+}
+
+/** The outbox for one account. */
+interface Outbox {
+  readonly id: Buffer;
+  /** The highest number given. */
+  highest: number;
+  /** Numbers up to here may have been given by an earlier run of this peer. */
+  readonly earlierTo: number;
 }
 
 /** In the place of keys that the user has taken back: an account with it is known, by no key. */
@@ -24,11 +39,14 @@ export interface KnownKey {
 }
 
 const selectMessage = `SELECT s.id AS id, s.number AS number, h.name AS name, h.text AS text, h.sent_at_ms AS sentAtMs,
-  s.state AS state, s.reason AS reason FROM sent s JOIN history h ON h.row = s.row`;
+  s.state AS state, s.reason AS reason, s.written AS written FROM sent s JOIN history h ON h.row = s.row`;
 
 export class PrivateStore {
   readonly #store: Store;
   readonly #incoming: Incoming;
+  /** Those that this run has used: as many as it has written to. */
+  readonly #outboxes = new Map<number, Outbox>();
+  readonly #unsaved = new Set<number>();
   readonly #outbox: StatementSync;
   readonly #newOutbox: StatementSync;
   readonly #setHighest: StatementSync;
@@ -39,6 +57,8 @@ export class PrivateStore {
   readonly #upTo: StatementSync;
   readonly #named: StatementSync;
   readonly #setState: StatementSync;
+  readonly #setStored: StatementSync;
+  readonly #setWritten: StatementSync;
   readonly #keys: StatementSync;
   readonly #putKey: StatementSync;
   readonly #dropKeys: StatementSync;
@@ -56,7 +76,7 @@ export class PrivateStore {
     );
     this.#insertSent = store.prepare(
       `INSERT INTO sent (row, outbox, number, account, state, reason, written, private)
-        VALUES (?, ?, ?, ?, 'pending', '', 0, 1)`,
+        VALUES (?, ?, ?, ?, 'pending', '', ?, 1)`,
     );
     this.#pending = store.prepare(
       `${selectMessage} WHERE s.private = 1 AND s.state = 'pending' AND s.account = ? AND s.number > ? ORDER BY s.number LIMIT ?`,
@@ -68,6 +88,12 @@ export class PrivateStore {
     this.#named = store.prepare(
       'SELECT account, name FROM history WHERE name = ? AND account IS NOT NULL ORDER BY row DESC LIMIT 1',
     );
+    this.#setStored = store.prepare(
+      `UPDATE sent SET state = 'stored', reason = '' WHERE private = 1 AND state = 'pending' AND account = ? AND number <= ?`,
+    );
+    this.#setWritten = store.prepare(
+      `UPDATE sent SET written = 1 WHERE private = 1 AND state = 'pending' AND account = ? AND number <= ? AND written = 0`,
+    );
     this.#setState = store.prepare('UPDATE sent SET state = ?, reason = ? WHERE id = ?');
     this.#keys = store.prepare('SELECT key, verified FROM known_keys WHERE account = ?');
     this.#putKey = store.prepare(
@@ -75,20 +101,51 @@ export class PrivateStore {
     );
     this.#dropKeys = store.prepare('DELETE FROM known_keys WHERE account = ?');
     this.#dropKey = store.prepare('DELETE FROM known_keys WHERE account = ? AND key = ?');
+    store.beforeCommit(() => {
+      for (const account of this.#unsaved) this.#setHighest.run(this.#outboxOf(account).highest, account);
+      this.#unsaved.clear();
+    });
   }
 
-  /** The outbox for this account, made where there is none. */
+  /**
+   * The id of the outbox for this account, made where there is none. Messages may be sent, and before their own commit,
+   * when what this wrote is committed.
+   */
   outboxId(account: number): Buffer {
+    return this.#outboxOf(account).id;
+  }
+
+  /**
+   * Messages go before they are committed, so a crash may forget some that the other side has. Their numbers must not be
+   * given to others, which would be taken for repeats: each run begins above all that the one before can have sent.
+   */
+  #outboxOf(account: number): Outbox {
+    const known = this.#outboxes.get(account);
+    if (known) return known;
     const found = this.#outbox.get(account);
-    if (found) return Buffer.from(found.id as Uint8Array);
-    const id = randomBytes(outboxIdBytes);
-    this.#store.write('now', () => this.#newOutbox.run(account, id));
-    return id;
+    const outbox = found
+      ? this.#begin(Buffer.from(found.id as Uint8Array), Number(found.highest) + skippedNumbers)
+      : this.#begin(randomBytes(outboxIdBytes), 0);
+    this.#outboxes.set(account, outbox);
+    this.#store.write('now', () => {
+      if (found) this.#setHighest.run(outbox.highest, account);
+      else this.#newOutbox.run(account, outbox.id);
+    });
+    return outbox;
+  }
+
+  #begin(id: Buffer, highest: number): Outbox {
+    return { id, highest, earlierTo: highest };
   }
 
   /** The highest number ever given in the outbox for this account. */
   highest(account: number): number {
-    return Number(this.#outbox.get(account)?.highest ?? 0);
+    return this.#outboxOf(account).highest;
+  }
+
+  /** A run of this peer before this one gave the number. */
+  isOfEarlierRun(account: number, number: number): boolean {
+    return number <= this.#outboxOf(account).earlierTo;
   }
 
   /** Begins a new outbox for this account: what is pending gets new numbers in the old order. */
@@ -101,6 +158,7 @@ export class PrivateStore {
         .run(id, pending.length, account);
       const setNumber = this.#store.prepare('UPDATE sent SET outbox = ?, number = ? WHERE id = ?');
       for (const [index, row] of pending.entries()) setNumber.run(id, index + 1, Number(row.id));
+      this.#outboxes.set(account, this.#begin(id, pending.length));
     });
   }
 
@@ -109,28 +167,38 @@ export class PrivateStore {
     return this.#incoming.mark(account, outbox);
   }
 
-  /** Puts a message in the outbox for this account; it may be sent after the commit. */
-  add(to: { account: number; name: string }, text: string): OutgoingMessage {
-    const outbox = this.outboxId(to.account);
+  /** Puts a message in the outbox for this account. written: it goes onto a link at once. */
+  add(to: { account: number; name: string }, text: string, written: boolean): PrivatePending {
+    const outbox = this.#outboxOf(to.account);
     return this.#store.write('now', () => {
-      const sentAtMs = Date.now();
-      const number = Number(this.#outbox.get(to.account)?.highest) + 1;
-      this.#setHighest.run(number, to.account);
-      const { lastInsertRowid: row } = this.#insertRow.run(to.account, to.name, text, sentAtMs);
-      const { lastInsertRowid: id } = this.#insertSent.run(row, outbox, number, to.account);
+      const createdAtMs = Date.now();
+      const number = outbox.highest + 1;
+      const { lastInsertRowid: row } = this.#insertRow.run(to.account, to.name, text, createdAtMs);
+      const sent = this.#insertSent.run(row, outbox.id, number, to.account, Number(written));
+      outbox.highest = number;
+      this.#unsaved.add(to.account);
       const { name } = to;
-      return { id: Number(id), to: name, text, createdAtMs: sentAtMs, state: 'pending', reason: '', private: true };
+      const id = Number(sent.lastInsertRowid);
+      return {
+        number,
+        written,
+        message: { id, to: name, text, createdAtMs, state: 'pending', reason: '', private: true },
+      };
     });
   }
 
   /** The next messages above this number, oldest first. */
   pending(account: number, after: number, limit: number): PrivatePending[] {
     return this.#pending.all(account, after, limit).map((row) => ({
-      id: Number(row.id),
       number: Number(row.number),
-      sentAtMs: Number(row.sentAtMs),
-      text: String(row.text),
+      written: row.written === 1,
+      message: readMessage(row),
     }));
+  }
+
+  /** All up to this number are on a link. */
+  markWritten(account: number, number: number): void {
+    this.#store.write('soon', () => this.#setWritten.run(account, number));
   }
 
   /** The account that was last written to or heard from under this name, null if none was. */
@@ -143,14 +211,14 @@ export class PrivateStore {
     return this.#allPending.all().map(readMessage);
   }
 
-  /** Those that have just become stored. */
-  stored(account: number, number: number): OutgoingMessage[] {
-    const rows = this.#upTo.all(account, number);
-    if (rows.length === 0) return [];
-    this.#store.write('soon', () => {
-      for (const row of rows) this.#setState.run('stored', '', Number(row.id));
-    });
-    return rows.map((row) => ({ ...readMessage(row), state: 'stored' }));
+  /** What is pending up to this number, as what it becomes: stored. */
+  pendingTo(account: number, number: number): OutgoingMessage[] {
+    return this.#upTo.all(account, number).map((row) => ({ ...readMessage(row), state: 'stored' }));
+  }
+
+  /** All up to this number are stored over there. */
+  stored(account: number, number: number): void {
+    this.#store.write('soon', () => this.#setStored.run(account, number));
   }
 
   /** Takes a message out of the outbox. */

@@ -43,6 +43,7 @@ async function link(): Promise<number> {
       channel: { ...secured, isClient: false, route: 'direct', where: '', localAddress: '' },
       token: '',
       outbox: Buffer.alloc(16),
+      run: Buffer.alloc(8),
       admit: () => undefined,
       handler: {
         onOpen: () => undefined,

@@ -88,6 +88,7 @@ async function sendOverLink(port: number, endMs: number): Promise<void> {
     channel: { ...secured, isClient: true, route: 'direct', where: '', localAddress: '' },
     token: '',
     outbox: Buffer.alloc(16),
+    run: Buffer.alloc(8),
     admit: () => undefined,
     handler: {
       onOpen: () => opened.resolve(),

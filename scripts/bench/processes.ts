@@ -26,7 +26,9 @@ export function findProgram(name: string): string | null {
   return places.map((place) => join(place, name)).find((path) => existsSync(path)) ?? null;
 }
 
-const taskset = availableParallelism() > 1 ? findProgram('taskset') : null;
+/** Before this process is moved to one of them. */
+const allCores = availableParallelism();
+const taskset = allCores > 1 ? findProgram('taskset') : null;
 
 /** Whether server and load generator have a core each. */
 export const pinned = taskset !== null;
@@ -34,6 +36,13 @@ export const pinned = taskset !== null;
 /** The command line that runs this on that core. */
 export function onCore(core: number, command: string, args: string[]): [string, string[]] {
   return taskset === null ? [command, args] : [taskset, ['-c', String(core), command, ...args]];
+}
+
+/** Moves this process, and what it starts from then on, to a core; null: to all. */
+export function moveTo(core: number | null): void {
+  if (taskset === null) return;
+  const list = core === null ? `0-${allCores - 1}` : String(core);
+  spawnSync(taskset, ['-acp', list, String(process.pid)]);
 }
 
 export class Processes {

@@ -1,4 +1,5 @@
 // Two peers' pairings with each other, joined by streams that a test opens, slows down and cuts.
+import { randomBytes } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import type { LinkRoute, OutgoingMessage, PeerEvent } from '../../peer/events.ts';
 import { Incoming } from '../../peer/incoming.ts';
@@ -56,10 +57,11 @@ export class Side {
   readonly stored: OutgoingMessage[] = [];
   isBehind = false;
 
-  constructor(self: Introduced, other: Introduced) {
+  /** path: of its history; null: in memory. */
+  constructor(self: Introduced, other: Introduced, path: string | null = null) {
     this.self = self;
     this.other = other;
-    this.store = new Store(null, (error) => {
+    this.store = new Store(path, (error) => {
       throw error;
     });
     this.privateStore = new PrivateStore(this.store, new Incoming(this.store));
@@ -71,8 +73,12 @@ export class Side {
       admit: (token) => {
         if (token !== 'good') throw new ParleyError('bad_token', 'Not good.');
       },
+      ...{ run: randomBytes(8), isDurable: path !== null },
       afterCommit: (act) => this.store.afterCommit(act),
-      show: (_row, { text }) => this.shown.push(text),
+      show: (_row, { text, again }, onShown) => {
+        this.shown.push(again ? `(again) ${text}` : text);
+        onShown();
+      },
       isBehind: () => this.isBehind,
       onStored: (message) => this.stored.push(message),
       emit: (event) => this.events.push(event),
@@ -90,7 +96,8 @@ export class Side {
   }
 
   send(text: string): void {
-    this.privateStore.add({ account: this.other.account, name: this.pairing.name }, text);
+    const to = { account: this.other.account, name: this.pairing.name };
+    this.pairing.say(this.privateStore.add(to, text, this.pairing.isReady));
     this.store.afterCommit(() => this.pairing.pump());
   }
 
