@@ -23,7 +23,7 @@ import { Passwords } from './passwords.ts';
 import { Presence } from './presence.ts';
 import { Registration, type RegistrationMode } from './registration.ts';
 import type { Services } from './services.ts';
-import { Session } from './session.ts';
+import { farewell, Session } from './session.ts';
 import { type Origin, Sessions } from './sessions.ts';
 import { openSqliteStore, type SqliteStoreOptions } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
@@ -329,6 +329,7 @@ function openListener(options: CenterOptions, services: Services): Promise<Liste
     port: options.port,
     tls: options.plain ? null : (options.cert ?? identity.tls),
     handshakeTimeoutMs: limits.loginTimeoutMs,
+    farewell: farewell(),
     sessions,
     onConnection: (stream, origin) => serve(stream, origin, services),
   });

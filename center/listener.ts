@@ -5,6 +5,7 @@ import tls from 'node:tls';
 import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
 import { countedAddress, plainAddress } from './address.ts';
+import { type Arrival, Entrance } from './entrance.ts';
 import { noExporter, type Origin, type Sessions } from './sessions.ts';
 
 export interface ListenerOptions {
@@ -12,10 +13,12 @@ export interface ListenerOptions {
   port: number;
   /** PEM; null: plain TCP. */
   tls: { key: string; cert: string } | null;
+  /** For a handshake, and for the first byte before it. */
   handshakeTimeoutMs: number;
+  /** What is told over plain TCP to whoever says nothing in that time. */
+  farewell: Buffer;
   sessions: Sessions;
-  /** null: the connection was destroyed. */
-  onConnection(stream: Duplex, origin: Origin): Receiver | null;
+  onConnection(stream: Duplex, origin: Origin): Receiver;
 }
 
 /** Who takes what comes over a connection. */
@@ -28,12 +31,18 @@ export interface Receiver {
 export interface Listener {
   host: string;
   port: number;
-  /** Takes no more connections; those there are stay. */
+  /** Takes no more connections; those that have begun, and are done with the handshake, stay. */
   close(): void;
 }
 
 const backlog = 4096;
 const readBytes = 65_536;
+/** Of one that waits for a turn. A ClientHello has 300 to 2,000 bytes, a Hello 60, and then it is the center's turn to speak. */
+const maxFirstBytes = 16_384;
+/** For a turn. Most peers give up before, and one that went away waits no more. */
+const maxWaitMs = 60_000;
+/** For whoever is told that it took too long. */
+const lingerMs = 2000;
 
 /** True for 127.0.0.0/8 and ::1. */
 export function isLoopback(address: string): boolean {
@@ -42,20 +51,8 @@ export function isLoopback(address: string): boolean {
 
 /** Rejects with the error of the operating system: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const context =
-    options.tls && tls.createSecureContext({ ...options.tls, minVersion: 'TLSv1.3', ecdhCurve: 'X25519' });
-  let isOpen = true;
-  const onConnection: ListenerOptions['onConnection'] = (stream, origin) => {
-    // A handshake may end after the listener did.
-    if (isOpen) return options.onConnection(stream, origin);
-    stream.destroy();
-    return null;
-  };
-  const own = { ...options, onConnection };
-  const readBuffer = Buffer.allocUnsafeSlow(readBytes);
-  const server = context
-    ? net.createServer({ noDelay: true }, (socket) => acceptTls(socket, own, context))
-    : net.createServer({ noDelay: true, pauseOnConnect: true }, (socket) => acceptPlain(socket, own, readBuffer));
+  const door = new Door(options);
+  const server = net.createServer({ noDelay: true, pauseOnConnect: true }, (socket) => door.open(socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: options.host, port: options.port, backlog }, () => {
@@ -67,8 +64,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.on('error', () => undefined);
   const { address, port } = server.address() as net.AddressInfo;
   const close = (): void => {
-    isOpen = false;
     server.close();
+    door.close();
   };
   return { host: address, port, close };
 }
@@ -78,67 +75,174 @@ interface Handled {
   _handle: NonNullable<net.SocketConstructorOpts['handle']> | null;
 }
 
-/** All plain connections are read into one buffer: an allocation less for each read (docs/performance.md). */
-function acceptPlain(paused: net.Socket, options: ListenerOptions, readBuffer: Buffer): void {
-  const from = admit(paused, options);
-  if (!from) return;
-  const { _handle: handle } = paused as unknown as Handled;
-  if (!handle) return;
-  (paused as unknown as Handled)._handle = null;
-  let receiver: Receiver | null = null;
-  const callback = (count: number): boolean => {
-    receiver?.receive(readBuffer.subarray(0, count));
-    return true;
-  };
-  const socket = new net.Socket({ handle, onread: { buffer: readBuffer, callback } });
-  socket.on('error', destroyed);
-  socket.on('close', () => {
-    options.sessions.disconnect(from);
-    receiver?.closed();
-  });
-  receiver = options.onConnection(socket, from);
-  socket.read(0);
+/** The way in: a connection says something, waits for its turn, and begins. One that says nothing costs next to nothing. */
+class Door {
+  readonly options: ListenerOptions;
+  readonly entrance: Entrance;
+  /** Those that have not begun, or whose handshake is not done. */
+  readonly outside = new Set<Duplex>();
+  readonly #context: tls.SecureContext | null;
+  /** All plain connections are read into one buffer: an allocation less for each read (docs/performance.md). */
+  readonly #readBuffer = Buffer.allocUnsafeSlow(readBytes);
+  #isOpen = true;
+
+  constructor(options: ListenerOptions) {
+    this.options = options;
+    this.entrance = new Entrance(options.sessions);
+    this.#context =
+      options.tls && tls.createSecureContext({ ...options.tls, minVersion: 'TLSv1.3', ecdhCurve: 'X25519' });
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    for (const stream of this.outside) stream.destroy();
+  }
+
+  open(paused: net.Socket): void {
+    const from = this.#isOpen ? this.#admit(paused) : null;
+    if (!from) paused.destroy();
+    else if (this.#context) this.#openTls(paused, from, this.#context);
+    else this.#openPlain(paused, from);
+  }
+
+  /** Where a connection comes from, if there is a place for it. */
+  #admit(socket: net.Socket): Origin | null {
+    const address = plainAddress(socket.remoteAddress ?? '');
+    const counted = countedAddress(address);
+    const port = socket.remotePort ?? 0;
+    const from: Origin = { address, counted, port, loopback: isLoopback(address), exporter: noExporter, place: 'free' };
+    return address && this.options.sessions.connect(from) ? from : null;
+  }
+
+  #openPlain(paused: net.Socket, from: Origin): void {
+    const { sessions, onConnection } = this.options;
+    const { _handle: handle } = paused as unknown as Handled;
+    if (!handle) return sessions.disconnect(from);
+    (paused as unknown as Handled)._handle = null;
+    const buffer = this.#readBuffer;
+    let receiver: Receiver;
+    const callback = (count: number): boolean => {
+      receiver.receive(buffer.subarray(0, count));
+      return true;
+    };
+    const socket = new net.Socket({ handle, onread: { buffer, callback } });
+    receiver = new Waiter(this, socket, from, (first) => {
+      receiver = onConnection(socket, from);
+      receiver.receive(first);
+    });
+    socket.on('error', destroyed);
+    socket.on('close', () => {
+      sessions.disconnect(from);
+      receiver.closed();
+    });
+    socket.read(0);
+  }
+
+  #openTls(socket: net.Socket, from: Origin, context: tls.SecureContext): void {
+    const receive = (bytes: Buffer): void => waiter.receive(bytes);
+    const closed = (): void => {
+      this.options.sessions.disconnect(from);
+      waiter.closed();
+    };
+    const waiter = new Waiter(this, socket, from, (first) => {
+      socket.off('data', receive).off('close', closed).off('error', destroyed);
+      // TLS takes over what was read, and all that comes.
+      socket.pause();
+      socket.unshift(first);
+      this.#secure(socket, from, context);
+    });
+    socket.on('data', receive).on('close', closed).on('error', destroyed);
+    socket.resume();
+  }
+
+  #secure(socket: net.Socket, from: Origin, secureContext: tls.SecureContext): void {
+    const { sessions, handshakeTimeoutMs, onConnection } = this.options;
+    // Garbage instead of TLS ends in 'error'; whatever becomes of the socket below, 'close' comes here too.
+    const secured = new tls.TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: [alpnProtocol] });
+    let receiver: Receiver | null = null;
+    let timer: NodeJS.Timeout | undefined = setTimeout(() => secured.destroy(), handshakeTimeoutMs);
+    const handshakeEnded = (): void => {
+      clearTimeout(timer);
+      timer = undefined;
+      this.outside.delete(secured);
+    };
+    this.outside.add(secured);
+    secured.on('error', destroyed);
+    secured.on('close', () => {
+      handshakeEnded();
+      sessions.disconnect(from);
+      receiver?.closed();
+    });
+    secured.once('secure', () => {
+      handshakeEnded();
+      from.exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
+      receiver = onConnection(secured, from);
+      secured.on('data', (bytes: Buffer) => receiver?.receive(bytes));
+    });
+  }
 }
 
-/** Where a connection comes from, if there is a place for it; else it is cut off. */
-function admit(socket: net.Socket, { sessions }: ListenerOptions): Origin | null {
-  const address = plainAddress(socket.remoteAddress ?? '');
-  const counted = countedAddress(address);
-  const port = socket.remotePort ?? 0;
-  const from: Origin = { address, counted, port, loopback: isLoopback(address), exporter: noExporter, place: 'free' };
-  if (address && sessions.connect(from)) return from;
-  socket.destroy();
-  return null;
+/** A connection that has said nothing yet, or waits for its turn to begin. */
+class Waiter implements Receiver, Arrival {
+  readonly from: Origin;
+  readonly #door: Door;
+  readonly #socket: net.Socket;
+  readonly #begin: (first: Buffer) => void;
+  #first: Buffer | null = null;
+  #timer: NodeJS.Timeout;
+
+  constructor(door: Door, socket: net.Socket, from: Origin, begin: (first: Buffer) => void) {
+    this.from = from;
+    this.#door = door;
+    this.#socket = socket;
+    this.#begin = begin;
+    this.#timer = setTimeout(() => this.#dismiss(), door.options.handshakeTimeoutMs);
+    door.outside.add(socket);
+  }
+
+  receive(bytes: Buffer): void {
+    if (this.#first) return this.#keep(Buffer.concat([this.#first, bytes]));
+    this.#first = bytes;
+    this.#door.entrance.arrive(this);
+    if (this.from.place !== 'waiting') return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#socket.destroy(), maxWaitMs);
+    // The bytes are only good during the call.
+    this.#keep(Buffer.from(bytes));
+  }
+
+  #keep(bytes: Buffer): void {
+    this.#first = bytes;
+    if (bytes.length > maxFirstBytes) this.#socket.destroy();
+  }
+
+  begin(): void {
+    this.#leave();
+    this.#begin(this.#first!);
+  }
+
+  closed(): void {
+    this.#leave();
+    this.#door.entrance.leave(this);
+  }
+
+  #leave(): void {
+    clearTimeout(this.#timer);
+    this.#door.outside.delete(this.#socket);
+  }
+
+  /** It has said nothing in all the time it had. */
+  #dismiss(): void {
+    const { tls, farewell } = this.#door.options;
+    if (tls) return void this.#socket.destroy();
+    this.#socket.end(farewell);
+    this.#timer = setTimeout(() => this.#socket.destroy(), lingerMs);
+  }
 }
 
 /** An error of a connection ends it; its 'close' says the rest. One function for all: most are idle most of the time. */
 function destroyed(this: net.Socket): void {
   this.destroy();
-}
-
-function acceptTls(socket: net.Socket, options: ListenerOptions, secureContext: tls.SecureContext): void {
-  const from = admit(socket, options);
-  if (!from) return;
-  // Garbage instead of TLS ends in 'error'; whatever becomes of the socket below, 'close' comes here too.
-  const secured = new tls.TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: [alpnProtocol] });
-  let receiver: Receiver | null = null;
-  let timer: NodeJS.Timeout | undefined = setTimeout(() => secured.destroy(), options.handshakeTimeoutMs);
-  const stopTimer = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
-  };
-  secured.on('error', destroyed);
-  secured.on('close', () => {
-    stopTimer();
-    options.sessions.disconnect(from);
-    receiver?.closed();
-  });
-  secured.once('secure', () => {
-    stopTimer();
-    from.exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
-    receiver = options.onConnection(secured, from);
-    secured.on('data', (bytes: Buffer) => receiver?.receive(bytes));
-  });
 }
 
 /**

@@ -1,7 +1,7 @@
 // One connection, from Hello to its end: what state it is in, which frames fit that state, and every error that they cause.
 import { randomBytes } from 'node:crypto';
 import { errorCodes, ParleyError } from '../shared/errors.ts';
-import { decodeFrame, FrameDecoder } from '../shared/frames.ts';
+import { decodeFrame, encodeFrame, FrameDecoder } from '../shared/frames.ts';
 import { type Binding, centerProof, signProof } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
 import { newestVersion, oldestVersion, software } from '../shared/version.ts';
@@ -379,8 +379,7 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
     // Then it is the center that takes its time.
     if (this.state.name === 'entering') return wheel.schedule(this, limits.loginTimeoutMs);
     if (this.state.name !== 'member') {
-      const text = 'Nobody logged in over this connection in time.';
-      return this.#fail(new ParleyError('timeout', text));
+      return this.#fail(notInTime());
     }
     if (this.#connection.isStuck(limits.maxOutputBytes)) {
       log.info({ account: this.account }, 'closed a connection that does not read');
@@ -453,6 +452,15 @@ function bodyOf(frame: parley.Frame): Body | null {
     if (name !== 'request' && name !== '$unknowns' && frame[name as Body] != null) return name as Body;
   }
   return null;
+}
+
+function notInTime(): ParleyError {
+  return new ParleyError('timeout', 'Nobody logged in over this connection in time.');
+}
+
+/** The frame with which a connection is closed over which nobody said anything. */
+export function farewell(): Buffer {
+  return encodeFrame(errorBody(notInTime()));
 }
 
 function errorBody(error: ParleyError): Reply {

@@ -25,7 +25,8 @@ export interface Origin {
   readonly loopback: boolean;
   /** RFC 9266; empty without TLS, and when it is not needed any more. */
   exporter: Uint8Array;
-  place: 'free' | 'unauthenticated' | 'authenticated';
+  //   free ──connect──▶ waiting ──begin──▶ begun ──login──▶ authenticated;   any ──disconnect──▶ free
+  place: 'free' | 'waiting' | 'begun' | 'authenticated';
 }
 
 /** Without TLS there is nothing to be bound to. */
@@ -37,7 +38,11 @@ export class Sessions {
   readonly #byAccount = new Map<number, Session>();
   readonly #all = new Set<Session>();
   readonly #addresses = new Map<string, Address>();
+  /** Waiting or begun. */
   #unauthenticated = 0;
+  #begun = 0;
+  /** Called when one of those that have begun has logged in or is gone. */
+  onRoom: () => void = () => undefined;
 
   constructor(limits: CenterLimits, nowMs: () => number) {
     this.#limits = limits;
@@ -68,18 +73,32 @@ export class Sessions {
     address.recent++;
     address.unauthenticated++;
     this.#unauthenticated++;
-    from.place = 'unauthenticated';
+    from.place = 'waiting';
+    return true;
+  }
+
+  /** Handshake and login begin; false where as many as may have begun and are not done. */
+  begin(from: Origin): boolean {
+    if (from.place !== 'waiting' || this.#begun >= this.#limits.maxLoginsAtOnce) return false;
+    from.place = 'begun';
+    this.#begun++;
     return true;
   }
 
   /** The connection is gone. */
   disconnect(from: Origin): void {
-    const address = this.#address(from.counted);
-    if (from.place === 'unauthenticated') {
-      this.#unauthenticated--;
-      address.unauthenticated--;
-    } else if (from.place === 'authenticated') address.authenticated--;
+    if (from.place === 'authenticated') this.#address(from.counted).authenticated--;
+    else this.#leave(from);
     from.place = 'free';
+  }
+
+  #leave({ place, counted }: Origin): void {
+    if (place !== 'waiting' && place !== 'begun') return;
+    this.#unauthenticated--;
+    this.#address(counted).unauthenticated--;
+    if (place === 'waiting') return;
+    this.#begun--;
+    this.onRoom();
   }
 
   add(session: Session): void {
@@ -102,11 +121,9 @@ export class Sessions {
   /** The connection belongs to an account now. */
   authenticated(session: Session, account: number): void {
     const { from } = session;
-    const address = this.#address(from.counted);
-    if (from.place === 'unauthenticated') {
-      this.#unauthenticated--;
-      address.unauthenticated--;
-      address.authenticated++;
+    if (from.place === 'waiting' || from.place === 'begun') {
+      this.#leave(from);
+      this.#address(from.counted).authenticated++;
       from.place = 'authenticated';
     }
     this.#byAccount.set(account, session);
