@@ -11,7 +11,11 @@ export const limitTable = {
   maxFrameBytes: { default: 4096, unit: 'bytes', help: 'longest frame before login' },
   maxSessionFrameBytes: { default: 65_536, unit: 'bytes', help: 'longest frame after login' },
   maxBodyBytes: { default: 16_384, unit: 'bytes', help: 'longest text of a message' },
-  loginTimeoutMs: { default: 10_000, unit: 'ms', help: 'time to log in from connecting, and anew from each answer' },
+  loginTimeoutMs: {
+    default: 10_000,
+    unit: 'ms',
+    help: 'time for the first byte, for the TLS handshake, and to log in, anew from each answer',
+  },
   maxUnauthenticated: { default: 16_384, unit: 'connections', help: 'connections not logged in, in all' },
   maxLoginsAtOnce: { default: 2048, unit: 'connections', help: 'of them in handshake or login; the others wait' },
   maxUnauthenticatedPerAddress: { default: 16, unit: 'connections', help: 'connections not logged in, an address' },
