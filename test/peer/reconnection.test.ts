@@ -57,6 +57,23 @@ describe('a peer that loses its center', () => {
     expect(google.texts).to.deep.equal(['one', 'two', 'four']);
   });
 
+  it('does not send a broadcast again whose answer was lost, and says so', async () => {
+    const google = await town.registered('google');
+    const seas = await town.registered('seas', { port: cable.port });
+    cable.deafen();
+    const sent = seas.broadcast('hi all').catch((error: Error) => error);
+    await google.sees('broadcast');
+    await cut(seas);
+    expect(await sent)
+      .to.include({ code: 'disconnected' })
+      .and.to.have.property('message')
+      .that.includes('is not sent again');
+    cable.plug();
+    await seas.sees('reconnected');
+    await seas.send('google', 'after', { until: 'stored' });
+    expect(google.heard.filter(({ type }) => type === 'broadcast')).to.deep.equal([]);
+  });
+
   it('acknowledges what came again, and shows it once', async () => {
     const seas = await town.registered('seas');
     const google = await town.registered('google', { port: cable.port });
