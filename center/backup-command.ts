@@ -41,6 +41,8 @@ export async function backupCenter(
     const damage = lock && findFileDamage(file);
     if (damage) throw new AdminError(`${file} is damaged: ${damage.text}. \`center check\` tells more.`);
     facts = writeBackup({ file, to, identity, nowMs: Date.now() });
+  } catch (error) {
+    throw unwritable(to, error);
   } finally {
     lock?.release();
   }
@@ -96,10 +98,29 @@ export async function restoreCenter(source: string, options: { dataDir: string }
     });
     io.stdout.write(tellRestored({ facts, dataDir, lastMs, aside: hadOne ? aside : null }));
     return 0;
+  } catch (error) {
+    throw unwritable(dataDir, error);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
     lock.release();
   }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such directory',
+  ENOTDIR: 'there is a file where a directory should be',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space is left',
+};
+const sqliteFull = 13;
+
+/** The same error, or one that names the place where it cannot be written. */
+function unwritable(path: string, error: unknown): unknown {
+  const { code, errcode } = error as { code?: string; errcode?: number };
+  const why = errcode === sqliteFull ? reasons.ENOSPC : reasons[code ?? ''];
+  return why === undefined ? error : new AdminError(`Cannot write ${safeLine(path)}: ${why}.`);
 }
 
 function tellRestored(done: {

@@ -50,7 +50,7 @@ export function writeBackup(options: { file: string; to: string; identity: strin
     } finally {
       db.close();
     }
-    const facts = readBackup(unfinished);
+    const facts = readBackup(unfinished, file);
     moveInto(unfinished, to);
     return facts;
   } finally {
@@ -83,9 +83,10 @@ function copySnapshot(file: string, to: string): void {
 
 /**
  * What is in a backup, all of it looked at.
+ * @param source what is damaged if it is: the backup, or whatever it was just made of
  * @throws BackupError
  */
-export function readBackup(path: string): BackupFacts {
+export function readBackup(path: string, source = path): BackupFacts {
   if (!existsSync(path)) throw new BackupError(`There is no file ${path}.`);
   let db: DatabaseSync | undefined;
   try {
@@ -99,11 +100,12 @@ export function readBackup(path: string): BackupFacts {
       throw new BackupError(`${path} was made by a newer version of the center: use that one.`);
     }
     const [damage] = findDamage(db);
-    if (damage) throw new BackupError(`${path} is damaged: ${tellDamage(damage)}.`);
+    if (damage) throw new BackupError(`${source} is damaged: ${tellDamage(damage)}.`);
     return factsOf(db);
   } catch (error) {
     if (error instanceof BackupError) throw error;
-    throw new BackupError(`${path} is not a backup of a Parley center: ${(error as Error).message}.`, { cause: error });
+    const why = (error as Error).message;
+    throw new BackupError(`${path} is not a backup of a Parley center, or a damaged one: ${why}.`, { cause: error });
   } finally {
     db?.close();
   }

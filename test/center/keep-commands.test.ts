@@ -22,6 +22,7 @@ import type { ProgramIo } from '../../center/io.ts';
 import { runProgram } from '../../center/program.ts';
 import { openSqliteStore } from '../../center/store/sqlite.ts';
 import { lockDirectory } from '../../shared/directory.ts';
+import { smallDisk } from '../helpers/faults.ts';
 import { makeAccounts } from './store/conformance.ts';
 import { makeRun, positionsIn } from './store/run.ts';
 
@@ -98,14 +99,31 @@ describe('keeping a center', () => {
       tamper('DELETE FROM runs WHERE first = 3');
       const { code, stderr } = await ours('backup', backup);
       expect(code).to.equal(1);
-      expect(stderr).to.include('is damaged: account 5, positions 3 to 4');
+      expect(stderr).to.include(`${file} is damaged: account 5, positions 3 to 4`);
       expect(existsSync(backup)).to.equal(false);
+    });
+
+    it('says where there is no room for it, and for what is made of it', async function () {
+      const disk = smallDisk(join(dir, 'disk'), 65_536);
+      if (disk === null) this.skip();
+      try {
+        const full = join(dir, 'disk', 'backup.db');
+        writeFileSync(join(dir, 'disk', 'filler'), Buffer.alloc(57_344));
+        expect((await ours('backup', full)).stderr).to.equal(`Cannot write ${full}: no space is left.\n`);
+        expect(readdirSync(join(dir, 'disk'))).to.deep.equal(['filler']);
+        await ours('backup', backup);
+        const { code, stderr } = await run('restore', backup, '--data', join(dir, 'disk', 'data'));
+        expect(stderr).to.equal(`Cannot write ${join(dir, 'disk', 'data')}: no space is left.\n`);
+        expect(code).to.equal(1);
+      } finally {
+        disk.remove();
+      }
     });
 
     it('says where it cannot be written, and where there is no center', async () => {
       const nowhere = await ours('backup', join(dir, 'none', 'backup.db'));
       expect(nowhere.code).to.equal(1);
-      expect(nowhere.stderr).to.include(join(dir, 'none'));
+      expect(nowhere.stderr).to.equal(`Cannot write ${join(dir, 'none', 'backup.db')}: there is no such directory.\n`);
       const none = await run('backup', backup, '--data', join(dir, 'none'));
       expect(none.code).to.equal(1);
       expect(none.stderr).to.include('There is no center in');
