@@ -49,7 +49,8 @@ export async function importUsers(file: string, open: OpenAdmin, io: ProgramIo):
   } catch (error) {
     await Promise.allSettled(running);
     progress.clear();
-    io.stderr.write(`${summary(counts)} The rest was not looked at; the same command goes on from here.\n`);
+    const looked = counts.added + counts.existing + counts.failed > 0;
+    if (looked) io.stderr.write(`${summary(counts)} The rest was not looked at; the same command goes on from here.\n`);
     throw fileError(error, shownFile);
   }
   progress.clear();

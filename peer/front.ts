@@ -2,7 +2,7 @@
 import { type ErrorCode, ParleyError } from '../shared/errors.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { PeerApi } from './api.ts';
-import type { Question } from './command.ts';
+import type { Command, Question } from './command.ts';
 import { CommandError } from './fields.ts';
 
 /** How the program ends; --help tells them. */
@@ -76,6 +76,16 @@ export function signIn(peer: PeerApi, how: SignIn): Promise<void> {
     case 'resume':
       return peer.resume(how.name);
   }
+}
+
+/**
+ * What to say of a message that could not be written to the outbox, which ends the session too; null where the command
+ * failed for another reason.
+ */
+export function unkept(command: Command, error: unknown): ParleyError | null {
+  if (command.command !== 'message' && command.command !== 'private') return null;
+  if (!(error instanceof ParleyError) || (error.code !== 'store_full' && error.code !== 'bad_data')) return null;
+  return new ParleyError(error.code, `Your message to ${command.to} was not kept and will not be sent.`);
 }
 
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

@@ -6,7 +6,7 @@ import { parseLine, runCommand, runsAlone } from './commands.ts';
 import { Conversation } from './conversation.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
-import { askSignIn, exitCodes, type SignIn, type SignInOptions, signIn } from './front.ts';
+import { askSignIn, exitCodes, type SignIn, type SignInOptions, signIn, unkept } from './front.ts';
 import { Overdue } from './overdue.ts';
 import { type Line, renderError, renderEvent, renderRestingCount, renderUnsent } from './render.ts';
 import { renderOutbox, renderReply } from './render-reply.ts';
@@ -255,7 +255,9 @@ class Session {
       if (reply.reply === 'message' || reply.reply === 'private') this.#overdue.watch(reply.message);
       if (reply.reply === 'logout') this.#loggedOut();
     } catch (error) {
-      if (this.#end === null) this.#print([renderError(error)]);
+      const lost = this.#end === null ? null : unkept(command, error);
+      if (lost !== null) this.#print([renderError(lost)]);
+      else if (this.#end === null) this.#print([renderError(error)]);
       else if (!(error instanceof CommandError || error instanceof ParleyError)) throw error;
     }
   }

@@ -73,6 +73,11 @@ export class Lane {
     return this.#pending.length === 0;
   }
 
+  /** One of its messages was refused for now, and the later ones wait for it. */
+  get isHeldUp(): boolean {
+    return this.#mode.kind !== 'open';
+  }
+
   add(pending: Pending): void {
     let at = this.#pending.length;
     while (at > 0 && this.#pending[at - 1]!.number > pending.number) at -= 1;

@@ -66,6 +66,11 @@ export class OutboxPump {
     return this.#lanes.get(account);
   }
 
+  /** It is on its way to the center: sent over this connection, and not answered. */
+  isFlying(pending: Pending): boolean {
+    return this.#flight.has(pending);
+  }
+
   /** Something changed in this lane, or there is room for more. */
   wake(lane: Lane): void {
     if (lane.isEmpty && lane.withdrawals === 0) {

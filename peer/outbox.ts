@@ -44,6 +44,8 @@ export class Outbox {
   /** Delays that were told: one is news once. */
   readonly #told = new Map<Pending, ErrorCode>();
   #textBytesAtHand = 0;
+  /** Of those, not committed yet. */
+  #uncommitted = 0;
 
   constructor(store: Store, outgoing: Outgoing, emit: (event: PeerEvent) => void) {
     this.#store = store;
@@ -65,6 +67,26 @@ export class Outbox {
     return this.#pending.size;
   }
 
+  /** How many will be there at the next login, whatever happens now. */
+  get kept(): number {
+    return this.#pending.size - this.#uncommitted;
+  }
+
+  /** What is in it, oldest first, each with a reason why it still is. */
+  list(): OutgoingMessage[] {
+    return this.#outgoing
+      .outbox()
+      .map((message) => ({ ...message, reason: message.reason || this.#whyHere(message.id) }));
+  }
+
+  #whyHere(id: number): string {
+    if (!this.#pump.connected) return 'no connection to the center';
+    const pending = this.#pending.get(id);
+    if (pending && this.#pump.isFlying(pending)) return 'sent, no answer yet';
+    const lane = pending?.account ? this.#pump.lane(pending.account) : undefined;
+    return lane?.isHeldUp ? 'goes after an earlier one that was refused' : 'not sent yet';
+  }
+
   /** Puts a message in; resolves when it is as far as `until` says. Throws store_full. */
   async add(name: string, text: string, until: Until, signal?: AbortSignal): Promise<OutgoingMessage> {
     if (this.#pending.size >= maxOutboxMessages) {
@@ -77,7 +99,9 @@ export class Outbox {
     else this.#textBytesAtHand += pending.bytes;
     this.#pending.set(pending.id, pending);
     const outcome = this.#waiters.add(pending.id, until, signal);
+    this.#uncommitted += 1;
     this.#store.afterCommit(() => {
+      this.#uncommitted -= 1;
       this.#waiters.reached(message, 'outbox');
       if (this.#pending.has(pending.id)) this.#enqueue(pending);
     });

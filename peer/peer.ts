@@ -197,8 +197,8 @@ export class Peer implements PeerApi {
   // --- outbox and history -----------------------------------------------------------------------------
 
   outbox(): OutgoingMessage[] {
-    const { outgoing, links } = this.#session.desk;
-    return [...outgoing.outbox(), ...links.outbox()].sort((a, b) => a.id - b.id);
+    const { outbox, links } = this.#session.desk;
+    return [...outbox.list(), ...links.outbox()].sort((a, b) => a.id - b.id);
   }
 
   async cancel(id: number): Promise<OutgoingMessage> {
@@ -227,7 +227,7 @@ export class Peer implements PeerApi {
 
   async deleteAccount(password: string, options: { discardOutbox?: boolean } = {}): Promise<void> {
     const session = this.#session;
-    const unsent = session.desk.outgoing.outbox();
+    const unsent = session.desk.outbox.list();
     if (unsent.length > 0 && !options.discardOutbox) throw outboxNotEmpty(unsent);
     // What the center has by now is on its way, and cannot be discarded.
     for (const { id } of unsent) await session.desk.outbox.cancel(id).catch(() => undefined);

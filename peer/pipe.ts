@@ -6,7 +6,16 @@ import { parseLine, runCommand } from './commands.ts';
 import { Conversation } from './conversation.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
-import { askSignIn, exitCodes, isRefusal, type SignIn, type SignInOptions, signIn, type WaitFor } from './front.ts';
+import {
+  askSignIn,
+  exitCodes,
+  isRefusal,
+  type SignIn,
+  type SignInOptions,
+  signIn,
+  unkept,
+  type WaitFor,
+} from './front.ts';
 import { JsonWriter, parseInput, parseSignIn, requestId } from './json.ts';
 import { LineSource } from './line-source.ts';
 import { count } from './render.ts';
@@ -138,6 +147,7 @@ class PipeRun {
   async #runCommands(): Promise<'input' | 'logout' | 'quit'> {
     for (;;) {
       const request = this.#request(this.#lines.number + 1);
+      let running: Command | null = null;
       try {
         const line = await this.#lines.next();
         if (line === null || this.#halt !== null) return 'input';
@@ -145,15 +155,17 @@ class PipeRun {
         const command = this.#options.json ? parseInput(line.text) : parseLine(line.text);
         if (command === null) continue;
         request.command = command.command;
+        running = command;
         if (command.command === 'logout' || command.command === 'quit') {
           this.#writer.reply({ reply: command.command }, request);
           return command.command;
         }
         await this.#runCommand(command, request);
       } catch (error) {
-        if (this.#halt !== null) return 'input';
+        const lost = this.#halt !== null && running !== null ? unkept(running, error) : null;
+        if (this.#halt !== null && !lost) return 'input';
         this.#failedCommands += 1;
-        this.#writer.error(error, request);
+        this.#writer.error(lost ?? error, request);
       }
     }
   }

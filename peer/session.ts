@@ -271,7 +271,9 @@ export class Session {
     else before.connection.close(reason);
     if (tokenEndCodes.has(reason.code)) this.desk.removeToken();
     if (reason.code === 'account_deleted') this.desk.removeName();
-    const unsent = this.desk.outbox.size;
+    // What cannot be written is not promised for later.
+    this.desk.store.commit();
+    const unsent = this.desk.outbox.kept;
     this.#close(reason, isTold ? { type: 'ended', code: reason.code, text: safeText(reason.message), unsent } : null);
   }
 

@@ -1,7 +1,7 @@
 // The directory where a program keeps what it knows: where it is, who may read it, and one owner at a time.
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { pid } from 'node:process';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -39,10 +39,26 @@ interface Holder {
  */
 export function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeWithParents(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw unusable(path, error);
+  }
+}
+
+/** Not mkdirSync's `recursive`: it tries for ever where a file system says ENOENT whatever is there (/proc). */
+function makeWithParents(path: string, parents: 'make' | 'made' = 'make'): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const above = dirname(path);
+    if (code === 'ENOENT' && parents === 'make' && above !== path) {
+      makeWithParents(above);
+      makeWithParents(path, 'made');
+    } else if (code !== 'EEXIST' || !statSync(path).isDirectory()) {
+      throw error;
+    }
   }
 }
 

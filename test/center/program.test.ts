@@ -143,4 +143,10 @@ describe('program', () => {
     expect(code).to.equal(0);
     expect(stdout).to.include('listens on');
   });
+
+  it('says nothing of accounts where the file to import cannot be read', async () => {
+    const { code, stdout, stderr } = await run(['user', 'import', join(dataDir, 'none'), '--data', dataDir]);
+    expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' });
+    expect(stderr).to.match(/^Cannot read .*none: there is no such file\.\n$/);
+  });
 });

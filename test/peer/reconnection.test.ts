@@ -35,6 +35,7 @@ describe('a peer that loses its center', () => {
     for (const text of texts)
       expect(await seas.send('google', text, { until: 'outbox' })).to.include({ state: 'pending' });
     expect(seas.outbox().map(({ text }) => text)).to.deep.equal(texts);
+    expect(seas.outbox()[0]).to.include({ reason: 'no connection to the center' });
     expect(await codeOf(seas.broadcast('hi all'))).to.equal('disconnected');
     cable.plug();
     await seas.sees('reconnected');
@@ -49,6 +50,7 @@ describe('a peer that loses its center', () => {
     cable.deafen();
     const sent = [seas.send('google', 'two'), seas.send('google', 'three')];
     await google.sees('message', ({ message }) => message.text === 'three');
+    expect(seas.outbox().map(({ reason }) => reason)).to.deep.equal(['sent, no answer yet', 'sent, no answer yet']);
     await cut(seas);
     expect(seas.outbox()).to.have.length(2);
     cable.plug();

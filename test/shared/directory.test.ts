@@ -38,6 +38,11 @@ describe('shared/directory', () => {
       }
     });
 
+    it('gives up where nothing can be made, and does not try for ever', function () {
+      if (process.platform !== 'linux') this.skip();
+      expect(() => makeDirectory('/proc/parley/data')).to.throw('Cannot keep data in /proc/parley/data: ');
+    });
+
     it('names the path and a way out where it may not write', function () {
       if (process.getuid?.() === 0) this.skip();
       chmodSync(dir, 0o500);
