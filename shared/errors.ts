@@ -47,6 +47,7 @@ export const errorCodes = {
   no_consent: 'neither of the two lets the other reach it directly',
   quota: 'the allowance for relayed links is used up',
   revoked: 'the consent has ended',
+  moved: 'the two use another link',
   rate_limited: 'too many requests',
   // the peer's own, never on the wire
   disconnected: 'there is no connection to the center, or it broke before the answer',
@@ -57,6 +58,16 @@ export const errorCodes = {
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
+
+const peerCodes = ['disconnected', 'center_changed', 'bad_data', 'bad_address', 'cancelled'] as const;
+const ownCodes: ReadonlySet<string> = new Set(peerCodes);
+
+/** What may be said to another: not what is the peer's own. */
+export type WireCode = Exclude<ErrorCode, (typeof peerCodes)[number]>;
+
+export function isWireCode(code: ErrorCode): code is WireCode {
+  return !ownCodes.has(code);
+}
 
 /** An error whose text is safe to show to anybody and whose code is stable. */
 export class ParleyError extends Error {

@@ -1,7 +1,7 @@
 // One link with another peer, over any encrypted stream whose other end has proved its key: messages both ways, receipts,
 // pings, and the frames of a verification.
 import type { Duplex } from 'node:stream';
-import { asParleyError, ParleyError } from '../../shared/errors.ts';
+import { asParleyError, isWireCode, ParleyError } from '../../shared/errors.ts';
 import { decodeLinkFrame, encodeLinkFrame, FrameDecoder } from '../../shared/frames.ts';
 import type { parley } from '../../shared/protocol.js';
 import { safeLine } from '../../shared/text.ts';
@@ -105,7 +105,7 @@ export class Link {
     stream.on('error', (error) => this.close(lost(error.message)));
     stream.on('close', () => this.close(lost('the connection was closed')));
     stream.on('end', () => this.close(lost('the other side closed the connection')));
-    this.#helloTimer = setTimeout(() => this.close(lost('the other side said nothing')), helloTimeoutMs);
+    this.#helloTimer = setTimeout(() => this.close(silent('the other side said nothing')), helloTimeoutMs);
     this.#timer = setInterval(() => this.#beat(), beatMs);
     this.#timer.unref();
     this.#send({
@@ -177,12 +177,12 @@ export class Link {
     this.#send({ ping: { id: this.#pinged.id } });
   }
 
-  /** Ends the link; the other side is told why. */
+  /** Ends the link; the other side is told why, where that is anything to it. */
   close(reason: ParleyError): void {
     if (this.#state === 'closed') return;
     const { stream } = this.channel;
     if (!stream.destroyed && stream.writable) {
-      this.#send({ close: { code: reason.code, text: reason.message } });
+      if (isWireCode(reason.code)) this.#send({ close: { code: reason.code, text: reason.message } });
       this.#output.flush();
       stream.end();
     }
@@ -204,7 +204,7 @@ export class Link {
       // What is not read cannot be heard; the other side is told that this one lives.
       this.#heard(now);
       this.ping();
-    } else if (now - this.#heardAtMs > silenceMs) this.close(lost('nothing was heard for 30 s'));
+    } else if (now - this.#heardAtMs > silenceMs) this.close(silent('nothing was heard for 30 s'));
     else if (now - this.#pinged.atMs >= pingMs) this.ping();
     if (!this.isQuiet || this.#isQuietTold) return;
     this.#isQuietTold = true;
@@ -269,10 +269,13 @@ export class Link {
   }
 }
 
-/** cancelled: in favour of another link. */
 function ended(code: string): ParleyError {
-  if (code === 'cancelled') return new ParleyError('cancelled', 'The other side uses another link.');
+  if (code === 'moved') return new ParleyError('moved', 'The other side uses another link.');
   return lost(`the other side ended it (${safeLine(code)})`);
+}
+
+function silent(text: string): ParleyError {
+  return new ParleyError('timeout', `The link was lost: ${text}.`);
 }
 
 function lost(text: string): ParleyError {

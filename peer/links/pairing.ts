@@ -226,12 +226,12 @@ export class Pairing implements LinkHandler, Searcher {
     const hadLink = current !== null || this.#leaving !== null;
     if (!this.introduction) return link.close(new ParleyError('revoked', 'The consent has ended.'));
     if (current && !this.#isBetter(link, current)) {
-      return link.close(new ParleyError('cancelled', 'Another link is better.'));
+      return link.close(new ParleyError('moved', 'Another link is better.'));
     }
     this.#link = link;
     this.#leaving = null;
     this.#verification = null;
-    current?.close(new ParleyError('cancelled', 'Another link is better.'));
+    current?.close(new ParleyError('moved', 'Another link is better.'));
     const { route, where } = link.channel;
     this.note({ what: where ? `${route} (${where})` : route, outcome: 'linked' });
     this.#search.encourage();
@@ -255,14 +255,14 @@ export class Pairing implements LinkHandler, Searcher {
     this.#greeting.delete(link);
     const { route } = link.channel;
     if (this.#link !== link) {
-      if (reason.code !== 'cancelled') this.note({ what: route, outcome: reason.message });
+      if (reason.code !== 'moved') this.note({ what: route, outcome: reason.message });
       if (this.#leaving && this.#greeting.size === 0) this.#isDown(this.#leaving);
       return;
     }
     this.#link = null;
     this.#verification = null;
     this.#flow.use(null);
-    if (reason.code === 'cancelled' && this.#greeting.size > 0) {
+    if (reason.code === 'moved' && this.#greeting.size > 0) {
       this.#leaving = route;
       return;
     }
@@ -293,7 +293,7 @@ export class Pairing implements LinkHandler, Searcher {
     const link = this.#link;
     if (link && !canLive(link.channel.localAddress)) {
       this.#search.encourage();
-      link.close(new ParleyError('disconnected', 'The link was lost: this machine has another address now.'));
+      link.close(new ParleyError('moved', 'The link was lost: this machine has another address now.'));
     }
   }
 

@@ -140,7 +140,7 @@ export class PrivateFlow {
     if (number > store.highest(this.#other.account)) {
       // Data from an old backup: what is sent under these numbers would be taken for repeats of what was sent since.
       store.renew(this.#other.account);
-      return link.close(new ParleyError('cancelled', 'A new outbox was begun.'));
+      return link.close(new ParleyError('moved', 'A new outbox was begun.'));
     }
     const before = this.#unstored.findIndex((pending) => pending.number > number);
     const stored = this.#unstored.splice(0, before < 0 ? this.#unstored.length : before);

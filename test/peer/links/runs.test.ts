@@ -1,11 +1,8 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
-import { LinkOutput } from '../../../peer/links/link-output.ts';
-import { decodeLinkFrame, FrameDecoder } from '../../../shared/frames.ts';
 import { join, Side } from '../../helpers/pairings.ts';
 
 const one = { account: 1, key: 'SHA256:one' };
@@ -115,22 +112,4 @@ describe('private messages and the runs of the peers', () => {
     await until(() => seas.stored.length === 1, 'a receipt');
     expect(google.shown).to.deep.equal(['Hello.']);
   });
-});
-
-describe('what a link says', () => {
-  for (const resent of [false, true]) {
-    it(`is read as any protobuf is: a message that was ${resent ? '' : 'not '}sent before`, async () => {
-      const stream = new PassThrough();
-      const output = new LinkOutput(stream);
-      output.message(300, 1_795_000_000_000, 'Grüße', resent);
-      output.flush();
-      const frames: unknown[] = [];
-      new FrameDecoder(1000).push(stream.read() as Buffer, (bytes, start, end) =>
-        frames.push({ ...decodeLinkFrame(bytes, start, end).message }),
-      );
-      expect(frames).to.deep.equal([
-        { number: 300, sentAtMs: 1_795_000_000_000, body: 'Grüße', ...(resent && { resent }) },
-      ]);
-    });
-  }
 });

@@ -1,0 +1,71 @@
+import { once } from 'node:events';
+import { duplexPair, PassThrough } from 'node:stream';
+import { expect } from 'chai';
+import { Link } from '../../../peer/links/link.ts';
+import { LinkOutput } from '../../../peer/links/link-output.ts';
+import { type ErrorCode, errorCodes, isWireCode, ParleyError } from '../../../shared/errors.ts';
+import { decodeLinkFrame, FrameDecoder } from '../../../shared/frames.ts';
+
+describe('what a link says', () => {
+  for (const resent of [false, true]) {
+    it(`is read as any protobuf is: a message that was ${resent ? '' : 'not '}sent before`, async () => {
+      const stream = new PassThrough();
+      const output = new LinkOutput(stream);
+      output.message(300, 1_795_000_000_000, 'Grüße', resent);
+      output.flush();
+      const frames: unknown[] = [];
+      new FrameDecoder(1000).push(stream.read() as Buffer, (bytes, start, end) =>
+        frames.push({ ...decodeLinkFrame(bytes, start, end).message }),
+      );
+      expect(frames).to.deep.equal([
+        { number: 300, sentAtMs: 1_795_000_000_000, body: 'Grüße', ...(resent && { resent }) },
+      ]);
+    });
+  }
+});
+
+describe('the end of a link', () => {
+  /** The codes that the other end of a link hears when this one is closed for that reason. */
+  async function heard(code: ErrorCode): Promise<string[]> {
+    const [stream, other] = duplexPair();
+    const ignore = (): void => undefined;
+    const link = new Link({
+      channel: {
+        stream,
+        exporter: Buffer.alloc(32),
+        key: '',
+        isClient: true,
+        route: 'direct',
+        where: '',
+        localAddress: '',
+      },
+      token: '',
+      outbox: Buffer.alloc(16),
+      run: Buffer.alloc(8),
+      admit: ignore,
+      handler: {
+        ...{ onOpen: ignore, onMessage: ignore, onStored: ignore },
+        ...{ onVerify: ignore, onQuiet: ignore, onClose: ignore },
+      },
+    });
+    const codes: string[] = [];
+    const decoder = new FrameDecoder(65_536);
+    other.on('data', (bytes: Buffer) =>
+      decoder.push(bytes, (frame, start, end) => {
+        const { close } = decodeLinkFrame(frame, start, end);
+        if (close) codes.push(close.code ?? '');
+      }),
+    );
+    link.close(new ParleyError(code, 'Why.'));
+    await once(other, 'end');
+    return codes;
+  }
+
+  it('is told with a code of the wire, and never with one of the peer’s own', async () => {
+    for (const code of Object.keys(errorCodes) as ErrorCode[]) {
+      expect(await heard(code), code).to.deep.equal(isWireCode(code) ? [code] : []);
+    }
+    expect(await heard('moved')).to.deep.equal(['moved']);
+    expect(await heard('cancelled')).to.deep.equal([]);
+  });
+});
