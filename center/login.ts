@@ -1,5 +1,5 @@
 // The ways into an account – register, log in, resume, change the password – as sequences of the services' steps.
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { ParleyError } from '../shared/errors.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import { countedAddress } from './address.ts';
@@ -7,6 +7,7 @@ import type { Clock } from './clock.ts';
 import type { Lockout } from './lockout.ts';
 import type { Passwords } from './passwords.ts';
 import type { Registration } from './registration.ts';
+import { hasDisplaced, type Login, loginOf, nameSession, nextLogin } from './session-names.ts';
 import type { AccountRecord, SessionRecord, Store } from './store/store.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -15,7 +16,6 @@ const tokenLifetimeMs = 30 * 24 * 3_600_000;
 const maxClaims = 8;
 /** New ids tried until one is free. */
 const maxIds = 4;
-const jtiBytes = 16;
 const leastAccountId = 2 ** 32;
 const endOfAccountIds = 2 ** 48;
 
@@ -95,7 +95,7 @@ export async function login(
 
 /**
  * Continues the session that a token names and issues its next token; the old one stays good until the new one is used.
- * Throws bad_token or banned.
+ * Throws displaced where a login elsewhere took its place and is live, else bad_token; or banned.
  */
 export async function resume(
   services: LoginServices,
@@ -104,11 +104,15 @@ export async function resume(
 ): Promise<LoggedIn> {
   const { store, tokens, clock } = services;
   const { account: id, jti } = tokens.verify(request.token, request.key);
-  const next = newSession(services, request.key);
+  const next = newSession(services, request.key, loginOf(jti));
   const renewed = await store.renewSession(id, jti, next.jti, next.expiresAtMs);
   if (renewed === 'revoked') {
     const account = await store.account(id);
     if (account !== null) refuseBanned(account, clock.now());
+    // A token that is good still does not outlive that of the session that displaced its own.
+    if (account?.session && hasDisplaced(account.session.jti, jti)) {
+      throw new ParleyError('displaced', 'Logged on different location!');
+    }
     throw new ParleyError('bad_token', 'The session has ended. Please log in again.');
   }
   const account = await reopen(services, renewed.account);
@@ -136,7 +140,8 @@ export async function changePassword(
   await judge(services, { name: account.name, password: oldPassword, key, account }, from);
   const passwordHash = await passwords.hash(newPassword);
   await confirm(services, account);
-  const session = newSession(services, key);
+  // Of sessions before this one nobody shall be told that they were displaced.
+  const session = newSession(services, key, nextLogin(account.generation, null));
   const changed = await store.setPassword(id, passwordHash, session);
   if (changed === 'gone') throw gone();
   const now = await confirm(services, { ...account, passwordHash }, session);
@@ -194,7 +199,7 @@ async function begin(services: LoginServices, verified: AccountRecord, key: stri
   let account = verified;
   for (let tries = 0; tries < maxClaims; tries += 1) {
     refuseBanned(account, clock.now());
-    const session = newSession(services, key);
+    const session = newSession(services, key, nextLogin(account.generation, account.session?.jti ?? null));
     const claimed = await store.claimSession(account.id, account.generation, session);
     if (claimed === 'gone') throw gone();
     if (claimed === 'conflict') {
@@ -238,9 +243,8 @@ async function reopen({ store }: LoginServices, account: AccountRecord): Promise
   return { ...account, state: 'open' };
 }
 
-function newSession({ clock }: LoginServices, key: string): SessionRecord {
-  const jti = randomBytes(jtiBytes).toString('base64url');
-  return { jti, nextJti: null, key, expiresAtMs: clock.now() + tokenLifetimeMs };
+function newSession({ clock }: LoginServices, key: string, login: Login | null): SessionRecord {
+  return { jti: nameSession(login), nextJti: null, key, expiresAtMs: clock.now() + tokenLifetimeMs };
 }
 
 function loggedIn(

@@ -195,7 +195,7 @@ describe('login', () => {
       const second = await loginSeas({ key: 'key 2' });
       expect(second.generation).to.equal(2);
       expect(second.account).to.deep.include({ id: first.account.id, name: 'Seas', generation: 2 });
-      await refused(expectLive(first), 'bad_token');
+      await refused(expectLive(first), 'displaced');
       await expectLive(second, 'key 2');
     });
 
@@ -280,7 +280,7 @@ describe('login', () => {
       for (const [index, one] of logins.entries()) {
         const resumed = resumeWith(one.token, keys[index]);
         if (one.generation === 7) await resumed;
-        else await refused(resumed, 'bad_token');
+        else await refused(resumed, 'displaced');
       }
     });
 
@@ -364,9 +364,10 @@ describe('login', () => {
 
     it('is refused for ever after logout, a login elsewhere, a changed password, a ban, removal', async () => {
       const { id } = first.account;
+      const elsewhere = () => loginSeas({ key: 'key 2' });
       const ends: (() => Promise<unknown>)[] = [
         () => store.endSession(id, null),
-        () => loginSeas({ key: 'key 2' }),
+        elsewhere,
         async () => store.setPassword(id, await passwords.hash(password), null),
         async () => {
           await store.setBan(id, Number.POSITIVE_INFINITY, '');
@@ -378,12 +379,49 @@ describe('login', () => {
         const session = await loginSeas();
         const renewed = await resumeWith(session.token);
         await end();
-        await refused(resumeWith(session.token), 'bad_token');
-        await refused(resumeWith(renewed.token), 'bad_token');
+        const code = end === elsewhere ? 'displaced' : 'bad_token';
+        await refused(resumeWith(session.token), code);
+        await refused(resumeWith(renewed.token), code);
         await restart();
-        await refused(resumeWith(session.token), 'bad_token');
-        await refused(resumeWith(renewed.token), 'bad_token');
+        await refused(resumeWith(session.token), code);
+        await refused(resumeWith(renewed.token), code);
       }
+    });
+
+    describe('says displaced', () => {
+      it('to every session that logins elsewhere have followed, and whatever was renewed since', async () => {
+        const second = await loginSeas({ key: 'key 2' });
+        await resumeWith(second.token, 'key 2');
+        const third = await loginSeas({ key: 'key 3' });
+        await resumeWith((await resumeWith(third.token, 'key 3')).token, 'key 3');
+        await refused(resumeWith(first.token), 'displaced');
+        await refused(resumeWith(second.token, 'key 2'), 'displaced');
+      });
+
+      it('not when the session that displaced it is over, nor when another has begun since', async () => {
+        await loginSeas({ key: 'key 2' });
+        await store.endSession(first.account.id, null);
+        await refused(resumeWith(first.token), 'bad_token');
+        await loginSeas({ key: 'key 3' });
+        await refused(resumeWith(first.token), 'bad_token');
+      });
+
+      it('not where the password was changed, nor of what was before that', async () => {
+        const second = await loginSeas({ key: 'key 2' });
+        const change = { oldPassword: password, newPassword: 'winter is here', key: 'key 2' };
+        const changed = await changePassword(services, first.account.id, change, here);
+        await refused(resumeWith(first.token), 'bad_token');
+        await refused(resumeWith(second.token, 'key 2'), 'bad_token');
+        await loginSeas({ key: 'key 3', password: 'winter is here' });
+        await refused(resumeWith(first.token), 'bad_token');
+        await refused(resumeWith(changed.token, 'key 2'), 'displaced');
+      });
+
+      it('not of a token of the live session that was used up', async () => {
+        const renewed = await resumeWith(first.token);
+        await resumeWith((await resumeWith(renewed.token)).token);
+        await refused(resumeWith(first.token), 'bad_token');
+      });
     });
 
     it('reopens an account that was closing', async () => {

@@ -95,7 +95,7 @@ describe('session', () => {
       const seas = await center.join('seas');
       const elsewhere = await center.login('seas');
       expect(await seas.isClosed()).to.deep.include({ code: 'displaced', text: 'Logged on different location!' });
-      await refusesToken(seas);
+      await refusesToken(seas, 'displaced');
       await elsewhere.attach();
     });
 
@@ -224,7 +224,8 @@ describe('session', () => {
       it(when, async () => {
         const seas = await center.register('seas');
         await end(seas);
-        const code = when === 'after a ban' ? 'banned' : 'bad_token';
+        const codes: Record<string, string> = { 'after a ban': 'banned', 'after a login elsewhere': 'displaced' };
+        const code = codes[when] ?? 'bad_token';
         await refusesToken(seas, code);
         await center.restart();
         await refusesToken(seas, code);

@@ -77,8 +77,8 @@ describe('displacement', function () {
       // Until it is told that it was displaced it keeps the files, and the second waits for them.
       cable.plug();
       const second = await entering;
-      expect(await first.ended()).to.equal(1);
-      expect(first.stdout).to.include('The session has ended. Please log in again.\n3 messages are unsent');
+      expect(await first.ended()).to.equal(4);
+      expect(first.stdout).to.include('Logged on different location!\n3 messages are unsent');
       await second.sees('(stored) to google: three\n');
       second.write('message google four\nhistory google 10\nquit\n');
       expect(await second.ended()).to.equal(0);

@@ -103,14 +103,14 @@ describe('a peer that loses its center', () => {
     expect(seas.heard.filter(({ type }) => type === 'presence')).to.deep.equal([]);
   });
 
-  it('ends when its session was ended meanwhile', async () => {
+  it('ends as one that was displaced when the account logged in elsewhere meanwhile', async () => {
     const seas = await town.registered('seas', { port: cable.port });
     await cut(seas);
     await town.loggedIn('seas', { dataDir: join(town.path, 'elsewhere') });
     const waiting = codeOf(seas.send('seas', 'unsent'));
     cable.plug();
-    expect(await seas.sees('ended')).to.include({ code: 'bad_token', unsent: 1 });
-    expect(await waiting).to.equal('bad_token');
+    expect(await seas.sees('ended')).to.include({ code: 'displaced', unsent: 1 });
+    expect(await waiting).to.equal('displaced');
   });
 
   it('does not come back to a center with another key', async () => {
