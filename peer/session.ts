@@ -16,6 +16,8 @@ import { Reconnection } from './reconnection.ts';
 import { finalCodes, tokenEndCodes } from './session-end.ts';
 
 const logoutTimeoutMs = 2_000;
+const unkeptText =
+  'Nothing is kept here: if this program is killed, what is unsent is lost, and messages that came last may come again.';
 
 export interface SessionOptions {
   address: CenterAddress;
@@ -185,6 +187,7 @@ export class Session {
     inbox.attach(connection);
     links.attach(connection);
     this.#emit(isFirst ? { type: 'welcome', name: this.name, account: this.account } : { type: 'reconnected' });
+    if (isFirst && !this.desk.store.durable) this.#emit({ type: 'notice', text: unkeptText });
     if (waiting > 0 && (isFirst || this.#hold)) this.#emit({ type: 'waiting', count: waiting });
     if (isFirst) inbox.showAgain();
     connection.handle(this.#handlerFor(connection));

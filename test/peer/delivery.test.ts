@@ -63,6 +63,7 @@ describe('delivery to a peer', () => {
     await bot.close();
     const again = town.peer({ history: false });
     await again.resume('bot');
+    expect((await again.sees('notice')).text).to.include('what is unsent is lost');
     expect((await again.sees('message')).message).to.include({ text: 'one', waited: true });
     await seas.sees('stored');
     expect(again.history()).to.have.length(1);
