@@ -513,13 +513,17 @@ export class Mailbox {
     };
     // An acknowledgement may come before the store has copied the bytes: they are held until it answers.
     if (held) held.refs++;
-    this.#mail.store
-      .append(this.account, run)
-      .finally(() => held && this.#mail.pool.release(held))
-      .then(
-        (result) => (result === 'gone' ? this.vanish() : this.#committed(run)),
-        (error: unknown) => this.#failed(before, entries, flows, error),
-      );
+    this.#mail.store.append(this.account, run).then(
+      (result) => {
+        if (held) this.#mail.pool.release(held);
+        if (result === 'gone') this.vanish();
+        else this.#committed(run);
+      },
+      (error: unknown) => {
+        if (held) this.#mail.pool.release(held);
+        this.#failed(before, entries, flows, error);
+      },
+    );
   }
 
   #firstUncommitted(): number {

@@ -15,7 +15,7 @@ export interface RecentRun extends Omit<RunRow, 'checksum'> {
   marks: Mark[];
 }
 
-/** Bytes of such a row. */
+/** Bytes of such rows. */
 export interface Block {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -28,10 +28,10 @@ const place = { account: 8, previous: 16, first: 24, last: 32, count: 40, reserv
 const marksAt = 64;
 const headBytes = 68;
 const markBytes = 28;
-const smallestBytes = 16 * 1024;
+const smallestBytes = 64 * 1024;
 
-/** Gathers the runs of one row. */
-export class RecentWriter {
+/** Runs in memory, one after the other: of many rows, and of one that is being gathered. */
+export class RecentBytes {
   #block = blockOf(new Uint8Array(smallestBytes));
   #length = 0;
 
@@ -39,7 +39,7 @@ export class RecentWriter {
     return this.#length;
   }
 
-  /** As far as it is written; the same memory until the next add. */
+  /** As far as it is written; the same memory until something is added. */
   get block(): Block {
     return this.#block;
   }
@@ -47,12 +47,11 @@ export class RecentWriter {
   /** @returns where the run begins */
   add(account: number, previous: number, receivedAtMs: number, run: AppendRun): number {
     const { marks, frames } = run;
-    const start = this.#length;
-    let needed = headBytes + frames.length;
-    for (const { outbox } of marks) needed += markBytes + outbox.length;
-    if (start + needed > this.#block.bytes.length) this.#growTo(start + needed);
+    let length = headBytes + frames.length;
+    for (const { outbox } of marks) length += markBytes + outbox.length;
+    const start = this.#take(length);
     const { bytes, view } = this.#block;
-    view.setUint32(start + lengthAt, needed);
+    view.setUint32(start + lengthAt, length);
     view.setFloat64(start + place.account, account);
     view.setFloat64(start + place.previous, previous);
     view.setFloat64(start + place.first, run.first);
@@ -71,23 +70,37 @@ export class RecentWriter {
       at += markBytes + outbox.length;
     }
     bytes.set(frames, at);
-    this.#length = start + needed;
-    view.setUint32(start, crc32(bytes.subarray(start + lengthAt, this.#length)));
+    view.setUint32(start, crc32(bytes.subarray(start + lengthAt, start + length)));
     return start;
+  }
+
+  /** Adds a row whose checksum was right. @returns where each of its runs begins */
+  *addRow(runs: Uint8Array): Generator<number> {
+    let start = this.#take(runs.length);
+    this.#block.bytes.set(runs, start);
+    for (const end = start + runs.length; start < end; start += this.#block.view.getUint32(start + lengthAt)) {
+      yield start;
+    }
   }
 
   clear(): void {
     this.#length = 0;
   }
 
-  #growTo(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, 2 * this.#block.bytes.length));
-    grown.set(this.#block.bytes.subarray(0, this.#length));
-    this.#block = blockOf(grown);
+  #take(bytes: number): number {
+    const start = this.#length;
+    const needed = start + bytes;
+    if (needed > this.#block.bytes.length) {
+      const grown = new Uint8Array(Math.max(needed, 2 * this.#block.bytes.length));
+      grown.set(this.#block.bytes.subarray(0, start));
+      this.#block = blockOf(grown);
+    }
+    this.#length = needed;
+    return start;
   }
 }
 
-export function blockOf(bytes: Uint8Array): Block {
+function blockOf(bytes: Uint8Array): Block {
   return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
 }
 
@@ -96,16 +109,7 @@ export function rowChecksum(id: number, runs: Uint8Array): number {
   return crc32(runs, id >>> 0);
 }
 
-/** Where each run of a block begins. The block is one whose checksum was right. */
-export function* startsIn({ bytes, view }: Block): Generator<number> {
-  for (let start = 0; start < bytes.length; start += view.getUint32(start + lengthAt)) yield start;
-}
-
-/** The numbers that are asked for most. */
-export function accountAt({ view }: Block, start: number): number {
-  return view.getFloat64(start + place.account);
-}
-
+/** The numbers that are asked for most, alone. */
 export function firstAt({ view }: Block, start: number): number {
   return view.getFloat64(start + place.first);
 }

@@ -4,18 +4,14 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type Query, query } from './acts.ts';
 import type { MailboxRows, Place } from './mailbox-rows.ts';
 import {
-  accountAt,
-  type Block,
-  blockOf,
   firstAt,
   lastAt,
+  RecentBytes,
   type RecentEnds,
   type RecentRun,
-  RecentWriter,
   readRecent,
   rowChecksum,
   runAt,
-  startsIn,
 } from './recent-rows.ts';
 import { type AppendRun, type Mark, StoreError } from './store.ts';
 
@@ -29,13 +25,11 @@ const maxBytes = 4 * enough.bytes;
 const joinRuns = 8;
 const joinedBytes = 4096;
 
-const blockFactor = 2 ** 32;
-
 type RecentPlace = Pick<Place, 'state' | 'acked_to' | 'last' | 'reserved_to'>;
 
 /** What the appends to a mailbox since it was settled last have made of its place. */
 interface RecentMailbox extends RecentPlace {
-  /** Where each run is: block, and place in it. */
+  /** Where each run begins. */
   readonly runs: number[];
 }
 
@@ -44,10 +38,10 @@ export class Recent {
   readonly #rows: MailboxRows;
   readonly #insert: Query<never>;
   readonly #setEnds: Query<never>;
-  readonly #writer = new RecentWriter();
-  readonly #blocks: Block[] = [];
   readonly #mailboxes = new Map<number, RecentMailbox>();
-  #bytes = 0;
+  readonly #bytes = new RecentBytes();
+  /** Up to here they are in rows. */
+  #written = 0;
   #ends: RecentEnds = { settled_to: 0, written_to: 0 };
   /** Gathering: appends may be taken here. Otherwise each act must be in its place when it is done. */
   #isGathering = false;
@@ -63,11 +57,11 @@ export class Recent {
 
   /** In memory. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes.length;
   }
 
   get isEnough(): boolean {
-    return this.#bytes > enough.bytes || this.#mailboxes.size > enough.mailboxes;
+    return this.bytes > enough.bytes || this.#mailboxes.size > enough.mailboxes;
   }
 
   /**
@@ -79,24 +73,22 @@ export class Recent {
     const { ends, rows, damage } = readRecent(this.#db);
     if (damage[0] !== undefined) throw new StoreError('damaged', damage[0]);
     this.#ends = ends;
-    for (const { runs } of rows) this.#takeBlock(blockOf(runs));
+    for (const { runs } of rows) {
+      for (const start of this.#bytes.addRow(runs)) this.#takeRun(start);
+    }
+    this.#written = this.#bytes.length;
   }
 
-  #takeBlock(block: Block): void {
-    const index = this.#blocks.push(block) - 1;
-    this.#bytes += block.bytes.length;
-    for (const start of startsIn(block)) {
-      const account = accountAt(block, start);
-      const { last, reserved_to } = runAt(block, start);
-      let mailbox = this.#mailboxes.get(account);
-      const place = mailbox ?? this.#rows.place(account);
-      // Of a mailbox that was settled alone its runs are still here.
-      if (!place || last <= place.last) continue;
-      mailbox ??= this.#open(account, place);
-      mailbox.runs.push(index * blockFactor + start);
-      mailbox.last = last;
-      mailbox.reserved_to = Math.max(mailbox.reserved_to, reserved_to);
-    }
+  #takeRun(start: number): void {
+    const { account, last, reserved_to } = runAt(this.#bytes.block, start);
+    let mailbox = this.#mailboxes.get(account);
+    const place = mailbox ?? this.#rows.place(account);
+    // Of a mailbox that was settled alone its runs are still here.
+    if (!place || last <= place.last) return;
+    mailbox ??= this.#open(account, place);
+    mailbox.runs.push(start);
+    mailbox.last = last;
+    mailbox.reserved_to = Math.max(mailbox.reserved_to, reserved_to);
   }
 
   // --- a transaction -----------------------------------------------------------------------------------
@@ -109,16 +101,14 @@ export class Recent {
   /** Before the commit: the row with all that was gathered. */
   write(): void {
     this.#isGathering = false;
-    const { length, block } = this.#writer;
-    if (length === 0) return;
+    const { length, block } = this.#bytes;
+    if (length === this.#written) return;
     const id = this.#ends.written_to + 1;
-    const runs = block.bytes.slice(0, length);
+    const runs = block.bytes.subarray(this.#written, length);
     this.#insert.run(id, rowChecksum(id, runs), runs);
     this.#ends.written_to = id;
     this.#setEnds.run(this.#ends.settled_to, id);
-    this.#blocks.push(blockOf(runs));
-    this.#bytes += length;
-    this.#writer.clear();
+    this.#written = length;
   }
 
   /** What was changed is committed. */
@@ -141,15 +131,14 @@ export class Recent {
 
   takes(run: AppendRun): boolean {
     if (!this.#isGathering || run.frames.length > maxRunBytes) return false;
-    return this.#bytes + this.#writer.length < maxBytes;
+    return this.bytes < maxBytes;
   }
 
   /** @param place of the account, used where nothing of it is here */
   append(account: number, place: RecentPlace, receivedAtMs: number, run: AppendRun): void {
     this.#isChanged = true;
     const mailbox = this.#mailboxes.get(account) ?? this.#open(account, place);
-    const start = this.#writer.add(account, mailbox.last, receivedAtMs, run);
-    mailbox.runs.push(this.#blocks.length * blockFactor + start);
+    mailbox.runs.push(this.#bytes.add(account, mailbox.last, receivedAtMs, run));
     mailbox.last = run.last;
     mailbox.reserved_to = Math.max(mailbox.reserved_to, run.reservedTo);
   }
@@ -164,10 +153,8 @@ export class Recent {
   /** A run that begins and ends so is here. */
   has(account: number, { first, last }: AppendRun): boolean {
     const runs = this.#mailboxes.get(account)?.runs ?? [];
-    return runs.some((at) => {
-      const [block, start] = this.#at(at);
-      return firstAt(block, start) === first && lastAt(block, start) === last;
-    });
+    const { block } = this.#bytes;
+    return runs.some((start) => firstAt(block, start) === first && lastAt(block, start) === last);
   }
 
   /** Runs with anything above `after` that is not gone, in order. Their frames are good until the next act. */
@@ -175,8 +162,8 @@ export class Recent {
     const mailbox = this.#mailboxes.get(account);
     if (!mailbox) return;
     const above = Math.max(after, mailbox.acked_to);
-    for (const at of mailbox.runs) {
-      const [block, start] = this.#at(at);
+    const { block } = this.#bytes;
+    for (const start of mailbox.runs) {
       if (lastAt(block, start) > above) yield runAt(block, start);
     }
   }
@@ -189,16 +176,11 @@ export class Recent {
     mailbox.acked_to = Math.max(mailbox.acked_to, position);
   }
 
-  #at(at: number): [Block, number] {
-    const index = Math.floor(at / blockFactor);
-    return [this.#blocks[index] ?? this.#writer.block, at % blockFactor];
-  }
-
   // --- settling ----------------------------------------------------------------------------------------
 
   /** Brings all to its place. In a transaction of the caller. */
   settleAll(): void {
-    if (this.#mailboxes.size === 0 && this.#blocks.length === 0) return;
+    if (this.bytes === 0) return;
     this.#isChanged = true;
     // First, so that what follows finds room inside the file.
     this.#db.exec('DELETE FROM recent');
@@ -214,7 +196,7 @@ export class Recent {
     const mailbox = this.#mailboxes.get(account);
     if (!mailbox) return;
     this.#isChanged = true;
-    const runs = mailbox.runs.map((at) => runAt(...this.#at(at)));
+    const runs = mailbox.runs.map((start) => runAt(this.#bytes.block, start));
     const live = runs.filter(({ last }) => last > mailbox.acked_to);
     for (const run of live.length < joinRuns ? live : joined(live)) this.#rows.insertRun(account, run);
     this.#rows.grow(account, mailbox.last, mailbox.reserved_to);
@@ -224,9 +206,8 @@ export class Recent {
 
   #clear(): void {
     this.#mailboxes.clear();
-    this.#blocks.length = 0;
-    this.#bytes = 0;
-    this.#writer.clear();
+    this.#bytes.clear();
+    this.#written = 0;
   }
 }
 
