@@ -19,6 +19,8 @@ const maxConnections = 8;
 const maxActsAtOnce = 8;
 /** What a stopping center gives its operator's acts to end. */
 const closeTimeoutMs = 5_000;
+/** The longest act, throwing away a full mailbox, takes seconds; a center that stands still is not waited for. */
+const answerTimeoutMs = 60_000;
 /** sun_path holds 104 bytes on some systems, 108 on others. */
 const maxPathBytes = 100;
 
@@ -125,8 +127,14 @@ export interface ControlClient {
   close(): void;
 }
 
-/** Connects to the center that runs on this data directory; null where none listens. Rejects with AdminError. */
-export async function connectControl(dataDir: string): Promise<ControlClient | null> {
+/**
+ * Connects to the center that runs on this data directory; null where none listens. Rejects with AdminError.
+ * @param patienceMs an act that has no answer by then is rejected, and the connection closed
+ */
+export async function connectControl(
+  dataDir: string,
+  patienceMs: number = answerTimeoutMs,
+): Promise<ControlClient | null> {
   const { directory, socket } = controlPath(dataDir);
   const connection = connect(socket);
   connection.on('error', () => {});
@@ -144,17 +152,23 @@ export async function connectControl(dataDir: string): Promise<ControlClient | n
     connection.destroy();
     throw new AdminError((error as Error).message);
   }
-  return talk(connection);
+  return talk(connection, patienceMs);
 }
 
 interface Waiting {
+  timer: NodeJS.Timeout;
   resolve(result: unknown): void;
   reject(error: AdminError): void;
 }
 
-function talk(connection: Socket): ControlClient {
+function talk(connection: Socket, patienceMs: number): ControlClient {
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
+  let end = 'The center stopped before it had answered.';
+  const giveUp = () => {
+    end = `The center runs, but has not answered for ${Math.round(patienceMs / 1000)} s.`;
+    connection.destroy();
+  };
   const listen = async () => {
     try {
       for await (const line of readLines(connection, maxLineBytes)) settle(line.bytes, waiting);
@@ -162,8 +176,9 @@ function talk(connection: Socket): ControlClient {
       // An end like any other: those who wait are told below.
     }
     connection.destroy();
-    for (const { reject } of waiting.values()) {
-      reject(new CenterLost('The center stopped before it had answered. Look whether it was done, or ask again.'));
+    for (const { reject, timer } of waiting.values()) {
+      clearTimeout(timer);
+      reject(new CenterLost(`${end} Look whether it was done, or ask again.`));
     }
     waiting.clear();
   };
@@ -173,7 +188,8 @@ function talk(connection: Socket): ControlClient {
       new Promise<AdminResults[Name]>((resolve, reject) => {
         if (!connection.writable) throw new CenterLost('The center has stopped.');
         const id = ++lastId;
-        waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
+        const timer = setTimeout(giveUp, patienceMs);
+        waiting.set(id, { resolve: resolve as (result: unknown) => void, reject, timer });
         connection.write(`${JSON.stringify({ id, act })}\n`);
       }),
     close: () => connection.end(),
@@ -185,6 +201,7 @@ function settle(bytes: Buffer | null, waiting: Map<number, Waiting>): void {
   const reply = JSON.parse(bytes.toString()) as { id: number; result?: unknown; error?: string };
   const asked = waiting.get(reply.id);
   waiting.delete(reply.id);
+  clearTimeout(asked?.timer);
   if (reply.error === undefined) asked?.resolve(reply.result);
   else asked?.reject(new AdminError(reply.error));
 }

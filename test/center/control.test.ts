@@ -240,6 +240,18 @@ describe('control', () => {
     expect(await connectControl(dataDir)).to.equal(null);
   });
 
+  it('does not wait for ever for a center that stands still', async () => {
+    const goesOn = Promise.withResolvers<void>();
+    answer = () => goesOn.promise;
+    await serve();
+    const client = await connectControl(dataDir, 50);
+    const error = await failure(client!.admin({ act: 'unlock', name: 'seas' }));
+    expect(error).to.be.instanceOf(CenterLost);
+    expect(error.message).to.match(/^The center runs, but has not answered for 0 s\. Look whether/);
+    expect(await failure(client!.admin({ act: 'unlock', name: 'seas' }))).to.be.instanceOf(CenterLost);
+    goesOn.resolve();
+  });
+
   it('tells whoever waits that the center was lost', async () => {
     const { directory: controlDirectory, socket } = controlPath(dataDir);
     mkdirSync(controlDirectory, { mode: 0o700 });
