@@ -1,5 +1,5 @@
-// Where a peer keeps what: <data>/centers/<center id>/ with names.json, and accounts/<account id>/ with key, token and
-// history.db.
+// Where a peer keeps what: <data>/centers/<center id>/ with names.json, and accounts/<account id>/ with key, token,
+// orders and history.db.
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { makeDirectory, waitForLock } from '../shared/directory.ts';
@@ -55,6 +55,15 @@ export class AccountFiles {
 
   removeToken(): void {
     removeFile(join(this.path, 'token'));
+  }
+
+  /** What the center has yet to hear, null if there never was anything. */
+  orders(): string | null {
+    return readFileIfAny(join(this.path, 'orders'));
+  }
+
+  saveOrders(text: string): void {
+    writeFileWhole(join(this.path, 'orders'), text);
   }
 }
 

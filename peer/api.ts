@@ -58,8 +58,13 @@ export interface PeerApi {
   broadcast(text: string): Promise<{ handed: number; leftOut: number }>;
   online(): AsyncIterableIterator<Person>;
   users(pattern: string): AsyncIterableIterator<Person>;
-  block(name: string): Promise<void>;
-  unblock(name: string): Promise<void>;
+  /**
+   * later: the center is away and hears of it when it is back, after a restart of the peer too; a link ends at once, and
+   * none is made meanwhile.
+   */
+  block(name: string): Promise<{ later: boolean }>;
+  /** later: as of block. */
+  unblock(name: string): Promise<{ later: boolean }>;
   blocked(): AsyncIterableIterator<Person>;
   /** Asks somebody for their address; they hear of it now or at their next login. */
   getAddress(name: string): Promise<void>;
@@ -67,8 +72,8 @@ export interface PeerApi {
   allow(name: string, options?: { forMs?: number; once?: boolean }): Promise<void>;
   /** Answers a request with no; the other is not told, and a further one is silent for a day. */
   deny(name: string): Promise<void>;
-  /** Ends the consent between the two, whoever gave it, and the link. */
-  revoke(name: string): Promise<void>;
+  /** Ends the consent between the two, whoever gave it, and the link. later: as of block. */
+  revoke(name: string): Promise<{ later: boolean }>;
   consents(): AsyncIterableIterator<Consent>;
   /** Over a private link only; it waits in the outbox until there is one. */
   private(to: string, text: string, options?: PrivateOptions): Promise<OutgoingMessage>;

@@ -48,8 +48,9 @@ export type Reply =
   | { reply: 'broadcast'; text: string; handed: number; leftOut: number }
   /** more: the list was longer than maxListed. */
   | { reply: 'online' | 'users' | 'blocked'; people: Person[]; more: boolean }
-  | { reply: 'block' | 'unblock'; name: string }
-  | { reply: 'getaddress' | 'deny' | 'revoke' | 'trust' | 'untrust'; name: string }
+  /** later: when the center is back. */
+  | { reply: 'block' | 'unblock' | 'revoke'; name: string; later: boolean }
+  | { reply: 'getaddress' | 'deny' | 'trust' | 'untrust'; name: string }
   | { reply: 'allow'; name: string; forMs: number; once: boolean }
   | { reply: 'consents'; consents: Consent[]; more: boolean }
   /** Safe in the outbox; stored follows as an event. linked: it is on its way. */

@@ -60,8 +60,7 @@ const table: Rows<CommandName> = {
     split: named('name'),
     build: (fields) => ({ command: 'block', name: fields.text('name', 'The name') }),
     async run({ peer }, { name }) {
-      await peer.block(name);
-      return { reply: 'block', name };
+      return { reply: 'block', name, ...(await peer.block(name)) };
     },
   },
   unblock: {
@@ -70,8 +69,7 @@ const table: Rows<CommandName> = {
     split: named('name'),
     build: (fields) => ({ command: 'unblock', name: fields.text('name', 'The name') }),
     async run({ peer }, { name }) {
-      await peer.unblock(name);
-      return { reply: 'unblock', name };
+      return { reply: 'unblock', name, ...(await peer.unblock(name)) };
     },
   },
   blocked: {

@@ -7,6 +7,7 @@ import { Inbox } from './inbox.ts';
 import { Incoming } from './incoming.ts';
 import { Links } from './links/links.ts';
 import type { Entered } from './login.ts';
+import { Orders } from './orders.ts';
 import { Outbox } from './outbox.ts';
 import { Outgoing } from './outgoing.ts';
 import { Store } from './store.ts';
@@ -28,6 +29,7 @@ export class Desk {
   readonly outbox: Outbox;
   readonly inbox: Inbox;
   readonly links: Links;
+  readonly orders: Orders;
   readonly #entered: Entered;
   readonly #files: AccountFiles;
   readonly #lock: DirectoryLock;
@@ -68,13 +70,21 @@ export class Desk {
       feed,
       onUndeliverable: (notice) => this.outbox.undeliverable(notice),
     });
-    const { account, key } = entered;
-    this.links = new Links({ account, key, store: this.store, incoming: this.incoming, feed });
+    this.orders = new Orders(files, (text) => feed.emit({ type: 'notice', text }));
+    this.links = new Links({
+      account: entered.account,
+      key: entered.key,
+      store: this.store,
+      incoming: this.incoming,
+      feed,
+      isBarred: (account, name) => this.orders.bars(account, name),
+    });
   }
 
   /** There is no connection any more. */
   detach(): void {
     this.links.detach();
+    this.orders.detach();
     this.inbox.detach();
     this.outbox.detach();
   }

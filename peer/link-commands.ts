@@ -1,6 +1,5 @@
 // The commands of private links: asking, allowing, talking, and knowing who is at the other end.
 import { setTimeout as pause } from 'node:timers/promises';
-import { ParleyError } from '../shared/errors.ts';
 import { foldName } from '../shared/names.ts';
 import type { PeerApi } from './api.ts';
 import type { CommandName, Rows } from './command.ts';
@@ -78,14 +77,7 @@ export const linkCommands: Rows<LinkCommandName> = {
     split: named('name'),
     build: (fields) => ({ command: 'revoke', name: theName(fields) }),
     async run({ peer }, { name }) {
-      try {
-        await peer.revoke(name);
-      } catch (error) {
-        if (!(error instanceof ParleyError) || error.code !== 'disconnected') throw error;
-        const text = `The link is closed here, but the center is away and has not heard of it: revoke ${name} again when it is back.`;
-        throw new ParleyError('disconnected', text);
-      }
-      return { reply: 'revoke', name };
+      return { reply: 'revoke', name, ...(await peer.revoke(name)) };
     },
   },
   consents: {

@@ -11,6 +11,7 @@ import type { Consent, HistoryLine, IncomingMessage, LinkInfo, OutgoingMessage, 
 import { Feed } from './feed.ts';
 import { pickMessage } from './feed-reader.ts';
 import { type CenterAddress, enter, type Way } from './login.ts';
+import type { Order } from './orders.ts';
 import { Session } from './session.ts';
 import { type Listener, listen } from './socket.ts';
 
@@ -113,17 +114,20 @@ export class Peer implements PeerApi {
     return this.#people((after) => ({ blocked: { after } }));
   }
 
-  async block(name: string): Promise<void> {
+  block(name: string): Promise<{ later: boolean }> {
+    return this.#order('block', name);
+  }
+
+  unblock(name: string): Promise<{ later: boolean }> {
+    return this.#order('unblock', name);
+  }
+
+  async #order(kind: Order['kind'], name: string): Promise<{ later: boolean }> {
     checkName(name);
     const session = this.#session;
     // Here at once, whatever the center says and whether it is there.
-    session.desk.links.end(name, 'blocked');
-    await session.request({ block: { name, on: true } });
-  }
-
-  async unblock(name: string): Promise<void> {
-    checkName(name);
-    await this.#session.request({ block: { name, on: false } });
+    const account = kind === 'unblock' ? null : session.desk.links.end(name, kind === 'block' ? 'blocked' : 'revoked');
+    return session.order({ kind, name, account });
   }
 
   // --- private links --------------------------------------------------------------------------------
@@ -136,7 +140,9 @@ export class Peer implements PeerApi {
   async allow(name: string, options: { forMs?: number; once?: boolean } = {}): Promise<void> {
     checkName(name);
     const { forMs = 0, once = false } = options;
-    await this.#session.request({ allow: { name, forMs, once } });
+    const session = this.#session;
+    await session.request({ allow: { name, forMs, once } });
+    session.desk.orders.drop('revoke', name);
   }
 
   async deny(name: string): Promise<void> {
@@ -144,12 +150,8 @@ export class Peer implements PeerApi {
     await this.#session.request({ deny: { name } });
   }
 
-  async revoke(name: string): Promise<void> {
-    checkName(name);
-    const session = this.#session;
-    // Here at once, whatever the center says and whether it is there.
-    session.desk.links.end(name, 'revoked');
-    await session.request({ revoke: { name } });
+  revoke(name: string): Promise<{ later: boolean }> {
+    return this.#order('revoke', name);
   }
 
   async *consents(): AsyncIterableIterator<Consent> {

@@ -122,9 +122,9 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
       );
     }
     case 'block':
-      return [line(`You have blocked ${safeLine(reply.name)}.`, 'status')];
+      return [line(`You have blocked ${safeLine(reply.name)}.`, 'status'), ...later(reply.later)];
     case 'unblock':
-      return [line(`You no longer block ${safeLine(reply.name)}.`, 'status')];
+      return [line(`You no longer block ${safeLine(reply.name)}.`, 'status'), ...later(reply.later)];
     case 'getaddress': {
       const then = `If ${safeLine(reply.name)} allows it, each of you is shown the other’s address.`;
       return [line('Request has been sent.', 'status'), line(then, 'faint')];
@@ -140,7 +140,7 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
       return [line(`${name} is not told your address, nor that you said no. allow ${name} changes that.`, 'status')];
     }
     case 'revoke':
-      return [line(`You and ${safeLine(reply.name)} may not link any more.`, 'status')];
+      return [line(`You and ${safeLine(reply.name)} may not link any more.`, 'status'), ...later(reply.later)];
     case 'consents':
       return renderConsents(reply.consents, reply.more);
     case 'private':
@@ -186,4 +186,9 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
     case 'help':
       return reply.lines.map((text) => line(text, 'status'));
   }
+}
+
+/** Of what is in force here, and not yet elsewhere. */
+function later(isLater: boolean): Line[] {
+  return isLater ? [line('The center is away: it hears of this when it is back.', 'warning')] : [];
 }

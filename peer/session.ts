@@ -12,6 +12,7 @@ import type { PeerEvent } from './events.ts';
 import type { Feed } from './feed.ts';
 import { takeFrame } from './frames-in.ts';
 import { type CenterAddress, type Entered, resume } from './login.ts';
+import { frameOf, type Order } from './orders.ts';
 import { Reconnection } from './reconnection.ts';
 import { finalCodes, tokenEndCodes } from './session-end.ts';
 
@@ -104,6 +105,21 @@ export class Session {
     throw new ParleyError('disconnected', 'There is no connection to the center now.');
   }
 
+  /** Carries it out at the center, now or, where that is away, when it is back. Returns which. */
+  async order(order: Order): Promise<{ later: boolean }> {
+    const { orders } = this.desk;
+    // What was ordered before of the same is not wanted any more.
+    orders.drop(order.kind, order.name);
+    try {
+      await this.request(frameOf(order));
+      return { later: false };
+    } catch (error) {
+      if (asParleyError(error).code !== 'disconnected' || this.#state.kind === 'ended') throw error;
+      orders.keep(order);
+      return { later: true };
+    }
+  }
+
   /** Resolves with how many messages wait. */
   async hold(on: boolean): Promise<number> {
     const { waiting } = await this.request({ hold: { on } });
@@ -180,7 +196,7 @@ export class Session {
   }
 
   #attached(connection: Connection, waiting: number, isFirst: boolean): void {
-    const { inbox, outbox, links } = this.desk;
+    const { inbox, outbox, links, orders } = this.desk;
     this.#state = { kind: 'online', connection };
     this.limits = connection.hello.limits;
     this.#backoff.connected();
@@ -191,6 +207,7 @@ export class Session {
     if (waiting > 0 && (isFirst || this.#hold)) this.#emit({ type: 'waiting', count: waiting });
     if (isFirst) inbox.showAgain();
     connection.handle(this.#handlerFor(connection));
+    orders.attach((body) => connection.request(body));
     outbox.attach(connection);
   }
 

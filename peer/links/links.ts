@@ -41,6 +41,8 @@ export interface LinksOptions {
   store: Store;
   incoming: Incoming;
   feed: Feed;
+  /** The user has ended it, and the center may not have heard of that. */
+  isBarred(account: number, name: string): boolean;
 }
 
 export class Links implements PairingHost {
@@ -111,8 +113,7 @@ export class Links implements PairingHost {
   take(frame: parley.Frame): boolean {
     // All of it in the order in which it came: an introduction must not outlive the end that follows it.
     if (this.#early && isOfLinks(frame)) this.#keepEarly(this.#early, frame);
-    else if (frame.addressRequest)
-      this.emit({ type: 'address_request', from: safeLine(frame.addressRequest.fromName ?? '') });
+    else if (frame.addressRequest) this.#asked(frame.addressRequest);
     else if (frame.introduction) this.#introduced(readIntroduction(frame.introduction));
     else if (frame.linkEnd) this.#pairings.get(frame.linkEnd.account ?? 0)?.end(frame.linkEnd.code ?? '');
     else if (frame.punchAt) {
@@ -121,6 +122,11 @@ export class Links implements PairingHost {
     } else if (frame.tunnelOpened) void this.#tunnelOpened(frame.tunnelOpened);
     else return this.#tunnels.take(frame);
     return true;
+  }
+
+  #asked({ from, fromName }: parley.AddressRequest.$Properties): void {
+    const name = safeLine(fromName ?? '');
+    if (!this.#options.isBarred(from ?? 0, name)) this.emit({ type: 'address_request', from: name });
   }
 
   #keepEarly(early: parley.Frame[], frame: parley.Frame): void {
@@ -135,7 +141,8 @@ export class Links implements PairingHost {
   }
 
   #introduced(introduction: Introduction): void {
-    if (this.#isClosed || introduction.account === this.self.account) return;
+    const { account, name } = introduction;
+    if (this.#isClosed || account === this.self.account || this.#options.isBarred(account, name)) return;
     try {
       this.admit(introduction.token, introduction);
       this.#pairing(introduction.account, introduction.name).introduced(introduction);
@@ -388,9 +395,11 @@ export class Links implements PairingHost {
     this.#existing(name).untrust();
   }
 
-  /** Lets go of a link whose consent was ended here, without waiting for the center. */
-  end(name: string, code: string): void {
-    this.#named(name)?.end(code);
+  /** Lets go of a link whose consent was ended here, without waiting for the center. Returns the account, if it is known. */
+  end(name: string, code: string): number | null {
+    const pairing = this.#named(name);
+    pairing?.end(code);
+    return pairing?.account ?? null;
   }
 }
 

@@ -123,12 +123,14 @@ export class FakePeer implements PeerApi {
     yield* this.people;
   }
 
-  async block(name: string): Promise<void> {
+  async block(name: string): Promise<{ later: boolean }> {
     this.calls.push(`block ${name}`);
+    return { later: false };
   }
 
-  async unblock(name: string): Promise<void> {
+  async unblock(name: string): Promise<{ later: boolean }> {
     this.calls.push(`unblock ${name}`);
+    return { later: false };
   }
 
   blocked(): AsyncIterableIterator<Person> {
@@ -147,8 +149,9 @@ export class FakePeer implements PeerApi {
     this.calls.push(`deny ${name}`);
   }
 
-  async revoke(name: string): Promise<void> {
+  async revoke(name: string): Promise<{ later: boolean }> {
     this.calls.push(`revoke ${name}`);
+    return { later: false };
   }
 
   async *consents(): AsyncIterableIterator<Consent> {

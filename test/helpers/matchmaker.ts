@@ -111,7 +111,10 @@ export class LinkedPeer {
       this.heard.push(event);
       for (const look of this.#looks) look();
     });
-    this.links = new Links({ ...who, store: this.#store, incoming: this.incoming, feed });
+    this.links = new Links({
+      ...{ ...who, store: this.#store, incoming: this.incoming, feed },
+      isBarred: () => false,
+    });
     this.links.attach(connection);
     connection.handle({ onFrame: (frame) => this.links.take(frame), onClose: () => this.links.detach() });
   }

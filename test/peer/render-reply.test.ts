@@ -80,7 +80,9 @@ describe('lines of replies', () => {
     expect(allowed(172_800_000)).to.equal(`seas may link with you for 2 days, ${rest}`);
     expect(allowed(0, true)).to.equal(`seas may link with you until one of you logs out, ${rest}`);
     expect(text({ reply: 'deny', name: 'seas' })[0]).to.include('seas is not told');
-    expect(text({ reply: 'revoke', name: 'seas' })).to.deep.equal(['You and seas may not link any more.']);
+    expect(text({ reply: 'revoke', name: 'seas', later: false })).to.deep.equal([
+      'You and seas may not link any more.',
+    ]);
   });
 
   it('list consents, aligned', () => {

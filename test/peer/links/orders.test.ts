@@ -1,0 +1,143 @@
+// What is ordered while a real center is stopped: in force at once, kept over restarts, carried out when it is back.
+import { expect } from 'chai';
+import type { PeerOptions } from '../../../peer/api.ts';
+import { Orders } from '../../../peer/orders.ts';
+import { all, codeOf, type HeardPeer, password, Town } from '../../helpers/peers.ts';
+
+const own = { listen: { host: '127.0.0.1', port: 0 } };
+
+describe('block and revoke while the center is away', () => {
+  let town: Town;
+  let seas: HeardPeer;
+  let google: HeardPeer;
+
+  afterEach(() => town.close());
+
+  async function linked(options: Partial<PeerOptions> = {}): Promise<void> {
+    town = await Town.open();
+    seas = await town.registered('seas', { ...own, ...options });
+    google = await town.registered('google', own);
+    await google.allow('seas', { forMs: 3_600_000 });
+    await Promise.all([seas, google].map((peer) => peer.sees('link', ({ state }) => state === 'up')));
+  }
+
+  async function goes(): Promise<void> {
+    await town.center.stop();
+    await Promise.all([seas, google].map((peer) => peer.sees('disconnected')));
+  }
+
+  async function comesBack(...peers: HeardPeer[]): Promise<void> {
+    await town.start();
+    await Promise.all(peers.map((peer) => peer.sees('reconnected')));
+  }
+
+  const isDown = (peer: HeardPeer): Promise<unknown> => peer.sees('link', ({ state }) => state === 'down');
+  const notice = (peer: HeardPeer, text: string): Promise<unknown> =>
+    peer.sees('notice', (event) => event.text === text);
+  const links = (peer: HeardPeer): unknown[] =>
+    peer.heard.filter((event) => event.type === 'link' && event.state === 'up');
+
+  it('ends the link at once, and the consent when the center is back', async () => {
+    await linked();
+    await goes();
+    expect(await seas.revoke('google')).to.deep.equal({ later: true });
+    await Promise.all([isDown(seas), isDown(google)]);
+    expect(seas.links()).to.deep.equal([]);
+    await comesBack(seas, google);
+    await notice(seas, 'The center has heard of it now: revoke google.');
+    expect(await all(seas.consents())).to.deep.equal([]);
+    expect(await all(google.consents())).to.deep.equal([]);
+    expect([...links(seas), ...links(google)]).to.deep.equal([]);
+    // What was ended is not ended for ever.
+    await google.allow('seas');
+    await seas.sees('link', ({ state }) => state === 'up');
+  });
+
+  for (const history of [true, false]) {
+    it(`is kept over a restart of the peer${history ? '' : ', without a history too'}`, async () => {
+      await linked({ history });
+      await goes();
+      expect(await seas.revoke('Google')).to.deep.equal({ later: true });
+      await isDown(google);
+      await seas.close();
+      await comesBack(google);
+      const again = town.peer({ ...own, history });
+      await again.resume('seas');
+      await notice(again, 'The center has heard of it now: revoke Google.');
+      expect(await all(again.consents())).to.deep.equal([]);
+      // The center had introduced the two before it heard of it.
+      expect([...links(again), ...links(google)]).to.deep.equal([]);
+      await again.close();
+      const third = await town.loggedIn('seas', { ...own, history });
+      await all(third.consents());
+      expect(third.heard.filter(({ type }) => type === 'notice')).to.deep.equal([]);
+    });
+  }
+
+  it('blocks: no link meanwhile, and no message when the center is back', async () => {
+    await linked();
+    await goes();
+    expect(await seas.block('google')).to.deep.equal({ later: true });
+    await Promise.all([isDown(seas), isDown(google)]);
+    const refused = codeOf(google.private('seas', 'over the link', { signal: AbortSignal.timeout(300) }));
+    expect(await refused).to.equal('cancelled');
+    await comesBack(seas, google);
+    await notice(seas, 'The center has heard of it now: block google.');
+    expect((await all(seas.blocked())).map(({ name }) => name)).to.deep.equal(['google']);
+    expect(await codeOf(google.send('seas', 'by way of the center'))).to.equal('blocked');
+    expect(seas.texts).to.deep.equal([]);
+    expect([...links(seas), ...links(google)]).to.deep.equal([]);
+  });
+
+  it('counts as it was ordered last', async () => {
+    await linked();
+    await google.block('seas');
+    await goes();
+    await seas.block('google');
+    expect(await seas.unblock('Google')).to.deep.equal({ later: true });
+    expect(await google.unblock('seas')).to.deep.equal({ later: true });
+    await comesBack(seas, google);
+    await notice(seas, 'The center has heard of it now: unblock Google.');
+    await notice(google, 'The center has heard of it now: unblock seas.');
+    for (const peer of [seas, google]) expect(await all(peer.blocked())).to.deep.equal([]);
+    expect(seas.heard.concat(google.heard).filter(({ type }) => type === 'notice')).to.deep.equal([]);
+  });
+
+  it('says what the center could not carry out', async () => {
+    await linked();
+    await goes();
+    await seas.block('nobody');
+    await comesBack(seas);
+    const { text } = await seas.sees('notice');
+    expect(text).to.match(/^The center could not carry out block nobody: /);
+  });
+
+  it('is for a center that is away, not for one that refuses', async () => {
+    await linked();
+    expect(await codeOf(seas.block('nobody'))).to.equal('unknown_account');
+    expect(await seas.revoke('google')).to.deep.equal({ later: false });
+    expect(await codeOf(seas.revoke('google'))).to.equal('no_consent');
+    await seas.logout();
+    expect(await codeOf(seas.block('google'))).to.equal('wrong_state');
+    await seas.login('seas', password);
+    expect(seas.heard.filter(({ type }) => type === 'notice')).to.deep.equal([]);
+  });
+});
+
+describe('orders for the center', () => {
+  const ignore = (): void => undefined;
+
+  it('are not begun with a file that cannot be read', () => {
+    for (const text of ['', '{}', '[1]', '[{"kind":"ban","name":"a","account":null}]', '[{"kind":"block"}]']) {
+      const file = { orders: () => text, saveOrders: ignore };
+      expect(() => new Orders(file, ignore), text).to.throw('is damaged');
+    }
+  });
+
+  it('are at most 1000', () => {
+    const orders = new Orders({ orders: () => null, saveOrders: ignore }, ignore);
+    for (let n = 0; n < 1000; n++) orders.keep({ kind: 'block', name: `u${n}`, account: null });
+    orders.keep({ kind: 'unblock', name: 'u7', account: null });
+    expect(() => orders.keep({ kind: 'block', name: 'one more', account: null })).to.throw('Too many');
+  });
+});
