@@ -1,5 +1,6 @@
 // A disk that is full, for real: nothing that was accepted is lost, reads go on, and there is room again when it is made.
 
+import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -53,6 +54,18 @@ describe('a center on a full disk', function () {
       await wait(100);
     }
   }
+
+  it('keeps half of what is free at its start for other things, unless told otherwise', async () => {
+    const { bavail, bsize } = statfsSync(join(directory.path, 'disk'));
+    center = await startCenter(join(directory.path, 'disk', 'other'));
+    const seas = await (await connect(center)).register('seas');
+    await seas.attach();
+    const { code, accepted } = await sendUntilRefused(seas, seas.account, 1, bodyBytes);
+    expect(code).to.equal('store_full');
+    expect((accepted * bodyBytes) / (bavail * bsize)).to.be.within(0.25, 0.5);
+    await center.running.kill();
+    rmSync(join(directory.path, 'disk', 'other'), { recursive: true });
+  });
 
   it('refuses, delivers what it has, and accepts again', async () => {
     const roomy = ['--max-store', '1G'];
