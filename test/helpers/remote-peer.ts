@@ -2,13 +2,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { PeerApi, PeerOptions } from '../../peer/api.ts';
-import type { PeerEvent } from '../../peer/events.ts';
+import type { LinkInfo, PeerEvent } from '../../peer/events.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import type { Host, Networks } from './networks.ts';
 
 const program = new URL('remote-peer-process.ts', import.meta.url).pathname;
-const waitMs = 20_000;
+/** Only what never comes takes so long: a machine may be slow, and busy with other tests. */
+const waitMs = 60_000;
+const lookEveryMs = 100;
 
 type EventOf<Type extends PeerEvent['type']> = Extract<PeerEvent, { type: Type }>;
 type Methods = { [Name in keyof PeerApi]: PeerApi[Name] extends (...args: never[]) => unknown ? Name : never };
@@ -83,6 +86,15 @@ export class RemotePeer {
       clearTimeout(timer);
       this.#looks.delete(look);
     });
+  }
+
+  /** Resolves when it has a link of which that is true. */
+  async isLinked(is: (link: LinkInfo) => boolean): Promise<void> {
+    const untilMs = performance.now() + waitMs;
+    while (!(await this.call('links')).some(is)) {
+      if (performance.now() > untilMs) throw new Error(`${this.name} was not linked so`);
+      await pause(lookEveryMs);
+    }
   }
 
   /** The texts of the messages that came and were not taken. */
