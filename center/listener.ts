@@ -158,7 +158,7 @@ class Door {
   #secure(socket: net.Socket, from: Origin, secureContext: tls.SecureContext): void {
     const { sessions, handshakeTimeoutMs, onConnection } = this.options;
     // Garbage instead of TLS ends in 'error'; whatever becomes of the socket below, 'close' comes here too.
-    const secured = new tls.TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: [alpnProtocol] });
+    const secured = new tls.TLSSocket(socket, { isServer: true, secureContext, ALPNCallback });
     let receiver: Receiver | null = null;
     let timer: NodeJS.Timeout | undefined = setTimeout(() => secured.destroy(), handshakeTimeoutMs);
     const handshakeEnded = (): void => {
@@ -238,6 +238,11 @@ class Waiter implements Receiver, Arrival {
     this.#socket.end(farewell);
     this.#timer = setTimeout(() => this.#socket.destroy(), lingerMs);
   }
+}
+
+/** A function, because a list is copied for each connection and kept. Undefined refuses; who offers nothing is taken. */
+function ALPNCallback({ protocols }: { protocols: string[] }): string | undefined {
+  return protocols.find((protocol) => protocol === alpnProtocol);
 }
 
 /** An error of a connection ends it; its 'close' says the rest. One function for all: most are idle most of the time. */
