@@ -6,6 +6,9 @@ export const maxWaitingBytes = 1_048_576;
 const retryMs = 50;
 /** One write takes at most so much, so that a slow reader sees lines come. */
 const maxWriteBytes = 65_536;
+const newline = 10;
+/** Nobody reads any more; other errors pass, as that of a full disk does. */
+const forGood: ReadonlySet<string | undefined> = new Set(['EPIPE', 'EBADF', 'ECONNRESET']);
 
 export interface LogSink {
   write(line: string): void;
@@ -18,6 +21,8 @@ export function openSink(descriptor: number, tellDropped: (count: number) => str
   let waiting: Buffer[] = [];
   let waitingBytes = 0;
   let dropped = 0;
+  /** What was written last is not a whole line. */
+  let isTorn = false;
   let state: 'idle' | 'writing' | 'broken' = 'idle';
   let onIdle: (() => void)[] = [];
 
@@ -45,11 +50,14 @@ export function openSink(descriptor: number, tellDropped: (count: number) => str
       if (error?.code === 'EAGAIN') {
         setTimeout(put, retryMs, bytes).unref();
       } else if (error) {
-        // Nobody reads the log any more: there is nowhere to say so.
+        // There is nowhere to say so. The next line tries again, and is followed by how many are missing.
+        dropped += countLines([bytes, ...waiting]);
         waiting = [];
-        finish('broken');
+        waitingBytes = 0;
+        finish(forGood.has(error.code) ? 'broken' : 'idle');
       } else {
         waitingBytes -= written;
+        isTorn = bytes[written - 1] !== newline;
         if (written < bytes.length) put(bytes.subarray(written));
         else next();
       }
@@ -62,6 +70,10 @@ export function openSink(descriptor: number, tellDropped: (count: number) => str
     waitingBytes += bytes.length;
   }
 
+  function countLines(chunks: readonly Buffer[]): number {
+    return chunks.reduce((sum, chunk) => sum + chunk.reduce((lines, byte) => lines + (byte === newline ? 1 : 0), 0), 0);
+  }
+
   return {
     write: (line) => {
       if (state === 'broken') return;
@@ -69,7 +81,7 @@ export function openSink(descriptor: number, tellDropped: (count: number) => str
         dropped++;
         return;
       }
-      enqueue(line);
+      enqueue(isTorn && state === 'idle' ? `\n${line}` : line);
       if (state === 'idle') next();
     },
     flush: (timeoutMs) =>

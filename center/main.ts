@@ -14,9 +14,12 @@ export async function main(): Promise<void> {
   let runs: 'a command' | 'the center' = 'a command';
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') die('output', error);
-      // Whoever read a command's output has what they wanted (`center user list | head`); a center goes on.
-      if (runs === 'a command') process.exit(0);
+      // A center goes on without a reader, and without room for what it says.
+      if (runs === 'the center') return;
+      // Whoever read a command's output has what they wanted (`center user list | head`).
+      if (error.code === 'EPIPE') process.exit(0);
+      process.stderr.write(`The output cannot be written: ${error.code ?? error.message}.\n`);
+      process.exit(failed);
     });
   }
   const exitCode = await runProgram(process.argv.slice(2), {

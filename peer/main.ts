@@ -106,10 +106,14 @@ async function runInPipe(
   peerOptions: PeerOptions,
   stop: AbortController,
 ): Promise<number> {
-  // Whoever read the output has gone: that is no failure, as with any tool in a pipe.
-  process.stdout.on('error', () => stop.abort());
+  let lost: string | null = null;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever read the output has gone: that is no failure, as with any tool in a pipe. A full disk is one.
+    if (error.code !== 'EPIPE') lost ??= error.code ?? error.message;
+    stop.abort();
+  });
   process.stderr.on('error', () => undefined);
-  return await runPipe({
+  const code = await runPipe({
     peer: new Peer(peerOptions),
     signIn,
     wait: args.wait,
@@ -120,6 +124,9 @@ async function runInPipe(
     diagnose: (text) => process.stderr.write(text),
     stop: stop.signal,
   });
+  if (lost === null) return code;
+  process.stderr.write(`peer: The output cannot be written (${lost}). What came is in the history.\n`);
+  return exitCodes.undelivered;
 }
 
 function readPeerOptions(args: Arguments): PeerOptions {

@@ -1,7 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { type LogFields, openLog } from '../../center/log.ts';
+import { smallDisk } from '../helpers/faults.ts';
 
 function lineOf(fields: LogFields, message = 'said', pretty = false): string {
   const lines: string[] = [];
@@ -116,6 +120,32 @@ describe('log', () => {
       expect(read.find(({ dropped }) => dropped !== undefined)?.dropped).to.equal(lines - numbered.length);
     } finally {
       child.kill('SIGKILL');
+    }
+  });
+
+  it('goes on when the disk that it is on has room again, and says how much is missing', async function () {
+    const directory = mkdtempSync(join(tmpdir(), 'parley-log-'));
+    const disk = smallDisk(join(directory, 'disk'), 65_536);
+    try {
+      if (disk === null) this.skip();
+      const filler = join(directory, 'disk', 'filler');
+      const file = openSync(join(directory, 'disk', 'log'), 'w');
+      const log = openLog({ level: 'info', pretty: false, destination: file });
+      writeFileSync(filler, Buffer.alloc(65_536 - 4096));
+      for (let i = 0; i < 100; i++) log.info({ i, padding: 'x'.repeat(100) }, 'line');
+      await log.flush();
+      truncateSync(filler);
+      log.info({}, 'there is room');
+      await log.flush();
+      const read = readFileSync(join(directory, 'disk', 'log'), 'utf8');
+      const lines = read.trimEnd().split('\n');
+      expect(JSON.parse(lines.at(-2) ?? '')).to.include({ msg: 'there is room' });
+      const whole = lines.filter((line) => line.startsWith('{"level":"info"') && line.endsWith('"line"}')).length;
+      expect(JSON.parse(lines.at(-1) ?? '').dropped).to.equal(100 - whole);
+      closeSync(file);
+    } finally {
+      disk?.remove();
+      rmSync(directory, { recursive: true });
     }
   });
 

@@ -1,8 +1,11 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { text } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { connectControl } from '../../center/control.ts';
 import { openAdmin } from '../../center/operate.ts';
@@ -479,6 +482,30 @@ describe('the center’s program', function () {
     running.child.stdout!.once('data', () => running.child.stdout!.destroy());
     await once(running.child, 'exit');
     expect(running.stderr).to.not.match(/EPIPE|^\s+at /m);
+  });
+
+  it('an output without room is said, and is nothing that a center ends for', async function () {
+    if (process.platform !== 'linux') this.skip();
+    await user(['add', 'seas', ...cheap], 'summerisover\n');
+    const full = openSync('/dev/full', 'w');
+    const [node = '', ...rest] = center;
+    let mute: ChildProcess | undefined;
+    try {
+      const listing = spawn(node, [...rest, 'user', 'list', '--data', dataDir], { stdio: ['ignore', full, 'pipe'] });
+      const said = text(listing.stderr!);
+      const [code] = await once(listing, 'close');
+      expect({ code, said: await said }).to.deep.equal({ code: 1, said: 'The output cannot be written: ENOSPC.\n' });
+
+      mute = spawn(node, [...rest, 'localhost', '0', '--data', dataDir], { stdio: ['ignore', full, full] });
+      const end = once(mute, 'exit');
+      while (mute.exitCode === null && !existsSync(join(dataDir, 'control', 'socket'))) await wait(20);
+      expect((await user(['list'])).stdout).to.match(/^seas +\d+ .* no /m);
+      mute.kill('SIGTERM');
+      expect((await end)[0]).to.equal(0);
+    } finally {
+      mute?.kill('SIGKILL');
+      closeSync(full);
+    }
   });
 
   describe('completion', () => {

@@ -1,9 +1,10 @@
 // The peer as a tool: the real programs in real pipes.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { program, RunningCenter, runPeer, startPeer, temporaryDirectory } from '../helpers/programs.ts';
 
@@ -224,6 +225,21 @@ describe('peer in a pipe', function () {
     const [code] = await once(peer, 'close');
     expect(code).to.equal(0);
     expect(stderr).not.to.include('EPIPE');
+  });
+
+  it('exits 1 where its output cannot be written', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const [seas] = await users('seas');
+    const full = openSync('/dev/full', 'w');
+    const [node, ...args] = [...program('peer'), 'localhost', String(center.port), ...data()];
+    const peer = spawn(node!, args, { stdio: ['pipe', full, 'pipe'] });
+    closeSync(full);
+    const stderr = text(peer.stderr!);
+    peer.stdin!.on('error', () => undefined);
+    peer.stdin!.end(`${seas}\nsummerisover\nonline\n`);
+    const [code] = await once(peer, 'close');
+    expect(await stderr).to.match(/^peer: The output cannot be written \(ENOSPC\)\./m);
+    expect(code).to.equal(1);
   });
 
   it('goes offline at once on SIGTERM', async () => {
