@@ -95,17 +95,25 @@ export async function login(
 
 /**
  * Continues the session that a token names and issues its next token; the old one stays good until the new one is used.
- * Throws displaced where a login elsewhere took its place and is live, else bad_token; or banned.
+ * onNamed is told the account as soon as the token is found to be the center's own and the peer's: what is asked of the
+ * store there goes with what is asked here. Throws displaced where a login elsewhere took its place and is live, else
+ * bad_token; or banned.
  */
 export async function resume(
   services: LoginServices,
   request: { token: string; key: string },
   from: From,
+  onNamed: (account: number) => void = () => undefined,
 ): Promise<LoggedIn> {
   const { store, tokens, clock } = services;
   const { account: id, jti } = tokens.verify(request.token, request.key);
+  onNamed(id);
   const next = newSession(services, request.key, loginOf(jti));
-  const renewed = await store.renewSession(id, jti, next.jti, next.expiresAtMs);
+  const address = countedAddress(from.address);
+  const [isFamiliar, renewed] = await Promise.all([
+    store.isFamiliar(id, '', address),
+    store.renewSession(id, jti, next.jti, next.expiresAtMs),
+  ]);
   if (renewed === 'revoked') {
     const account = await store.account(id);
     if (account !== null) refuseBanned(account, clock.now());
@@ -117,8 +125,7 @@ export async function resume(
   }
   const account = await reopen(services, renewed.account);
   // The key is familiar since the login; the address may be new, and is written only then.
-  const address = countedAddress(from.address);
-  if (!(await store.isFamiliar(id, '', address))) await store.addFamiliar(id, request.key, address);
+  if (!isFamiliar) await store.addFamiliar(id, request.key, address);
   return loggedIn(services, account, account.generation, next);
 }
 

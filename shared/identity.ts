@@ -30,11 +30,15 @@ const p256DerBytes = p256Prefix.length + 64;
 
 /** Reads a public key as publicDer writes it; throws on anything but P-256, and on any other encoding of one. */
 export function readPublicKey(der: Uint8Array): KeyObject {
+  return createPublicKey(p256Der(der));
+}
+
+function p256Der(der: Uint8Array): { key: Buffer; format: 'der'; type: 'spki' } {
   // Compressed points and bytes appended would be read as well, and give one key several fingerprints.
   if (der.length !== p256DerBytes || !sameBytes(p256Prefix, der.subarray(0, p256Prefix.length))) {
     throw new TypeError('not a P-256 key');
   }
-  return createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
+  return { key: Buffer.from(der.buffer, der.byteOffset, der.length), format: 'der', type: 'spki' };
 }
 
 /** SHA-256 of a public key's DER, as SSH shows it: `SHA256:` and base64 without padding. */
@@ -81,7 +85,7 @@ export function signProof(key: KeyObject, bytes: Uint8Array): Buffer {
 /** False for a wrong signature and for anything that is not a P-256 key. */
 export function verifyProof(keyDer: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
   try {
-    return verify('sha256', bytes, readPublicKey(keyDer), signature);
+    return verify('sha256', bytes, p256Der(keyDer), signature);
   } catch {
     return false;
   }

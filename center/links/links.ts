@@ -66,12 +66,14 @@ export class Links {
   async attach(session: LinkSession): Promise<void> {
     const { store, clock } = this.#options;
     this.#attached.set(session.account, session);
-    const asked = await store.addressRequests(session.account, clock.now() - dayMs, maxRequestsShown);
+    const [asked] = await Promise.all([
+      store.addressRequests(session.account, clock.now() - dayMs, maxRequestsShown),
+      this.#introduceAll(session),
+    ]);
     for (const from of asked) {
       const account = await store.account(from);
       if (account) this.#send(session, { addressRequest: { from, fromName: account.name } });
     }
-    await this.#introduceAll(session);
     await this.#probe(session);
   }
 
