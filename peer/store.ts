@@ -8,6 +8,8 @@ import { makeSchema } from './store-schema.ts';
 /** How long what nobody waits for may stay uncommitted. */
 const soonMs = 100;
 const sqliteFull = 13;
+const sqliteCorrupt = 11;
+const sqliteNotADatabase = 26;
 
 /** now: at the end of this turn of the event loop. soon: with the next such commit, or within a tenth of a second. */
 export type Urgency = 'now' | 'soon';
@@ -169,7 +171,10 @@ function open(path: string | null): DatabaseSync {
   } catch (error) {
     db?.close();
     if (error instanceof ParleyError) throw error;
-    throw new ParleyError('bad_data', `The history ${path} cannot be opened: ${messageOf(error)}`);
+    const { errcode } = error as { errcode?: number };
+    const advice =
+      errcode === sqliteNotADatabase || errcode === sqliteCorrupt ? '. Move it away to begin a new one' : '';
+    throw new ParleyError('bad_data', `The history ${path} cannot be opened: ${messageOf(error)}${advice}.`);
   }
 }
 

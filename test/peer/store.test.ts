@@ -294,6 +294,7 @@ describe('the store of a peer', () => {
       expect(() => open())
         .to.throw(file)
         .with.property('code', 'bad_data');
+      expect(() => new Store(file, () => undefined)).to.throw('not a database. Move it away to begin a new one.');
       open(null);
     });
 
