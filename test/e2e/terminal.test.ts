@@ -355,6 +355,20 @@ describe('terminal', function () {
     await google.sees(/You have 1 message waiting\.\n\(.*\) <seas>: from before\n>/);
   });
 
+  it('has colors, and none where they are not wanted', async () => {
+    await users('seas');
+    for (const [env, isColored] of [
+      [{}, true],
+      [{ NO_COLOR: '1' }, false],
+      [{ TERM: 'dumb' }, false],
+    ] as const) {
+      const seas = await logIn('seas', { env });
+      await seas.enter('nonsense');
+      await seas.sees('Unknown command: nonsense.');
+      expect((await seas.painted()).includes('\u001b['), JSON.stringify(env)).to.equal(isColored);
+    }
+  });
+
   it('is readable without a cursor to move', async () => {
     await users('seas', 'google');
     const seas = await logIn('seas', { env: { TERM: 'dumb' } });

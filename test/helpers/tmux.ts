@@ -73,6 +73,11 @@ export class Tmux {
     return text.replaceAll(/ +$/gm, '').trimEnd();
   }
 
+  /** The screen as it is painted: with the escape sequences of its colors. */
+  async painted(): Promise<string> {
+    return await this.#tmux('capture-pane', '-p', '-e', '-S', '-');
+  }
+
   /** Sends a signal to the program. */
   async signal(signal: NodeJS.Signals): Promise<void> {
     const shell = await this.#tmux('display-message', '-p', '#{pane_pid}');
