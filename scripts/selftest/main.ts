@@ -105,7 +105,11 @@ async function run(dir: string): Promise<void> {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
   if (options.json) process.stdout.write(`${JSON.stringify({ ...verdict, rounds, seed, seconds })}\n`);
   else {
-    const { accepted, shown, lost, duplicated, reordered, again, failed, faults, examples } = verdict;
+    const { accepted, shown, lost, duplicated, reordered, again, failed, links, faults, examples } = verdict;
+    const counts = (of: Record<string, number>): string =>
+      Object.entries(of)
+        .map(([name, count]) => `${name} ${count}`)
+        .join(', ');
     const rows: [string, number | string][] = [
       ['accepted', accepted],
       ['private', verdict.private],
@@ -115,12 +119,8 @@ async function run(dir: string): Promise<void> {
       ['reordered', reordered],
       ['again', again],
       ['failed', failed],
-      [
-        'faults',
-        Object.entries(faults)
-          .map(([name, count]) => `${name} ${count}`)
-          .join(', '),
-      ],
+      ['links', counts(links)],
+      ['faults', counts(faults)],
       ['rounds', rounds],
       ['seconds', seconds],
       ['seed', `${seed}   (run it again: --rounds ${rounds} --seed ${seed})`],

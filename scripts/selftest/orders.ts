@@ -16,7 +16,9 @@ export interface PeerOrders {
 export type ToPeer =
   | { act: 'send'; messages: { to: string; text: string; private: boolean }[] }
   | { act: 'allow'; name: string }
+  /** Breaks its direct links, and lets none be made for so long: those that it needs are relayed then. */
+  | { act: 'cutLinks'; forMs: number }
   | { act: 'count' }
   | { act: 'quit' };
 
-export type FromPeer = { online: true } | { pending: number };
+export type FromPeer = { online: true } | { allowed: true } | { pending: number };

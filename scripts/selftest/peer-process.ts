@@ -1,11 +1,41 @@
 // One peer of the self-test, in a process of its own that can be killed at any moment: what it was told and what it
 // showed is in its ledger before anything else is done with it.
+import { subscribe } from 'node:diagnostics_channel';
 import { closeSync, openSync, writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { PeerEvent } from '../../peer/events.ts';
 import { Peer } from '../../peer/index.ts';
 import type { FromPeer, PeerOrders, ToPeer } from './orders.ts';
 
 const retryMs = 100;
+
+/** The peer's direct links: all its sockets but the one to the center. */
+class DirectLinks {
+  readonly #sockets = new Set<Socket>();
+  #noneUntilMs = 0;
+
+  constructor(centerPort: number) {
+    subscribe('net.server.socket', (message) => this.#watch((message as { socket: Socket }).socket));
+    subscribe('net.client.socket', (message) => {
+      const { socket } = message as { socket: Socket };
+      socket.once('connect', () => socket.remotePort !== centerPort && this.#watch(socket));
+    });
+  }
+
+  #watch(socket: Socket): void {
+    if (performance.now() < this.#noneUntilMs) {
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  cut(forMs: number): void {
+    this.#noneUntilMs = performance.now() + forMs;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
 
 function tell(report: FromPeer): void {
   // The parent may be gone: then this process ends as well.
@@ -14,6 +44,7 @@ function tell(report: FromPeer): void {
 
 async function run(orders: PeerOrders): Promise<void> {
   const ledger = openSync(orders.ledger, 'a');
+  const directLinks = new DirectLinks(orders.port);
   const peer = new Peer({
     host: '127.0.0.1',
     port: orders.port,
@@ -28,6 +59,7 @@ async function run(orders: PeerOrders): Promise<void> {
     if (event.type === 'message') write(`${event.message.again ? 'again' : 'shown'} ${event.message.text}`);
     else if (event.type === 'accepted' || event.type === 'stored') write(`accepted ${event.message.text}`);
     else if (event.type === 'failed') write(`failed ${event.code} ${event.message.text}`);
+    else if (event.type === 'link') write(`link ${event.state} ${event.route}`);
     else if (event.type === 'ended') write(`ended ${event.code}`);
     else return;
     // A terminal would have it on the screen by now.
@@ -37,6 +69,7 @@ async function run(orders: PeerOrders): Promise<void> {
   let entered = false;
   process.on('message', (order: ToPeer) => {
     if (order.act === 'quit') void quit(peer, ledger);
+    else if (order.act === 'cutLinks') directLinks.cut(order.forMs);
     else if (!entered) return;
     else if (order.act === 'send') {
       for (const { to, text, private: isPrivate } of order.messages) {
@@ -77,7 +110,8 @@ async function enter(peer: Peer, { name, password, isNew }: PeerOrders): Promise
 async function allow(peer: Peer, name: string): Promise<void> {
   for (;;) {
     try {
-      return await peer.allow(name);
+      await peer.allow(name);
+      return tell({ allowed: true });
     } catch {
       await new Promise((resolve) => setTimeout(resolve, retryMs));
     }

@@ -34,7 +34,7 @@ export interface Progress {
   doing: 'talking' | 'draining';
 }
 
-export type Fault = 'centerKilled' | 'centerStopped' | 'peerKilled' | 'peerStopped' | 'cut' | 'away';
+export type Fault = 'centerKilled' | 'centerStopped' | 'peerKilled' | 'peerStopped' | 'cut' | 'linksCut' | 'away';
 
 /** How often each happens, beside the others. */
 const shares: Readonly<Record<Fault, number>> = {
@@ -42,13 +42,16 @@ const shares: Readonly<Record<Fault, number>> = {
   peerKilled: 0.25,
   centerStopped: 0.1,
   peerStopped: 0.1,
-  cut: 0.15,
-  away: 0.1,
+  cut: 0.1,
+  linksCut: 0.1,
+  away: 0.05,
 };
 
 const startMs = 20_000;
 const drainMs = 120_000;
 const roundMs = 400;
+/** Longer than it takes until a relayed link is looked for. */
+const noLinksMs = 3_000;
 /** A peer with more than this in its outbox gets nothing new: faults must not pile up faster than they are worked off. */
 const maxPending = 3000;
 /** Of the messages; the others go through the center. */
@@ -61,6 +64,8 @@ interface Member {
   process: ChildProcess | null;
   isNew: boolean;
   online: boolean;
+  /** Has let the next one reach it. */
+  allows: boolean;
   pending: number;
   /** Rounds until it comes back. */
   away: number;
@@ -90,6 +95,7 @@ class Selftest {
     peerKilled: 0,
     peerStopped: 0,
     cut: 0,
+    linksCut: 0,
     away: 0,
   };
   #center: ChildProcess | null = null;
@@ -106,6 +112,7 @@ class Selftest {
       process: null,
       isNew: true,
       online: false,
+      allows: false,
       pending: 0,
       away: 0,
     }));
@@ -120,6 +127,8 @@ class Selftest {
     this.#members.forEach((member, index) => {
       this.#tell(member, { act: 'allow', name: this.#members[(index + 1) % this.#members.length]!.name });
     });
+    // Who is killed before that would have nobody to talk with.
+    await this.#until(() => this.#members.every(({ allows }) => allows), startMs, 'the consents');
     for (let round = 1; round <= this.#options.rounds; round++) {
       this.#report(round, 'talking');
       this.#talk();
@@ -181,6 +190,7 @@ class Selftest {
     if (fault === 'centerKilled') return this.#killCenter();
     if (fault === 'centerStopped') return this.#pause(this.#center, fault);
     if (fault === 'cut') this.#faults.cut += this.#proxy.cut(0.5);
+    else if (fault === 'linksCut' && running.length > 0) this.#cutLinks(this.#random.pick(running));
     else if (fault === 'away' && running.length > 2) this.#sendAway(this.#random.pick(running));
     else if (fault === 'peerKilled' && running.length > 0) return this.#killPeer(this.#random.pick(running));
     else if (fault === 'peerStopped' && running.length > 0) {
@@ -216,6 +226,12 @@ class Selftest {
     process?.kill('SIGSTOP');
     await wait(this.#random.between(10, roundMs));
     process?.kill('SIGCONT');
+  }
+
+  /** Half of the time they can be made again at once, else what is said meanwhile goes through the center. */
+  #cutLinks(member: Member): void {
+    this.#faults.linksCut++;
+    this.#tell(member, { act: 'cutLinks', forMs: this.#random.chance(0.5) ? 0 : noLinksMs });
   }
 
   #sendAway(member: Member): void {
@@ -263,7 +279,8 @@ class Selftest {
       if ('online' in report) {
         member.online = true;
         member.isNew = false;
-      } else member.pending = report.pending;
+      } else if ('allowed' in report) member.allows = true;
+      else member.pending = report.pending;
     });
     // A peer that ends by itself is a fault of its own: the comparison would not show it.
     child.on('error', () => undefined);

@@ -27,6 +27,8 @@ export interface Verdict {
   again: number;
   /** Refused for good: none should be. */
   failed: number;
+  /** Private links: how often a direct or a relayed one came up, or another took its place, as each side saw it. */
+  links: { direct: number; relayed: number; moved: number };
   /** A few of what is wrong, in words. */
   examples: string[];
 }
@@ -57,6 +59,7 @@ export function judge(accounts: Account[]): Verdict {
     reordered: 0,
     again: 0,
     failed: 0,
+    links: { direct: 0, relayed: 0, moved: 0 },
     examples: [],
   };
   const note = (text: string): void => {
@@ -71,7 +74,7 @@ export function judge(accounts: Account[]): Verdict {
       else if (line.startsWith('failed ')) {
         verdict.failed++;
         note(`${account.name}: ${line}`);
-      }
+      } else if (line.startsWith('link ')) countLink(line, verdict.links);
     }
     verdict.accepted += accepted.size;
     for (const text of accepted) if (text.includes('!')) verdict.private++;
@@ -82,6 +85,14 @@ export function judge(accounts: Account[]): Verdict {
     }
   }
   return verdict;
+}
+
+/** `link up direct`, as a ledger has it. */
+function countLink(line: string, links: Verdict['links']): void {
+  if (line.startsWith('link down')) return;
+  if (line.startsWith('link moved')) links.moved++;
+  if (line.endsWith(' relayed')) links.relayed++;
+  else links.direct++;
 }
 
 function judgeShown({ name, history, ledger }: Account, verdict: Verdict, note: (text: string) => void): void {
