@@ -34,7 +34,14 @@ export async function runProgram(argv: string[], io: ProgramIo): Promise<ExitCod
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CommanderError) {
+      const names = program.commands.map((command) => command.name());
+      // One word alone may have been meant as a command.
+      if (error.code === 'commander.missingArgument' && argv.length === 1 && !names.includes(argv[0] ?? '')) {
+        io.stderr.write(`To start a center: center HOST PORT. Its commands are ${names.join(', ')}.\n`);
+      }
+      return error.exitCode === 0 ? 0 : 2;
+    }
     if (!(error instanceof Error)) throw error;
     io.stderr.write(`${safeLine(error.message)}\n`);
     return 1;

@@ -52,6 +52,7 @@ describe('program', () => {
   const wrong: [string, string][] = [
     ['', 'host'],
     ['localhost', 'port'],
+    ['stauts', 'Its commands are user, invite, '],
     ['localhost 65536', 'from 0 to 65535'],
     ['localhost -1', '-1'],
     ['localhost x', 'whole number'],
