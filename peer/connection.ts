@@ -58,14 +58,19 @@ export class Connection {
   #heartbeats: Heartbeats | null = null;
   #binding: Binding | null = null;
 
-  private constructor({ stream, localEnd }: Channel, greeted: ReplyHandler) {
+  private constructor({ stream, localEnd, certificateKey }: Channel, greeted: ReplyHandler) {
     this.#stream = stream;
     this.localEnd = localEnd;
     this.#state = { kind: 'greeting', greeted };
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.on('error', (error) => this.close(lost(error.message)));
     stream.on('close', () => this.close(lost('The connection was closed.')));
-    stream.on('end', () => this.close(lost('The center closed the connection.')));
+    stream.on('end', () => {
+      // A center that speaks TLS says nothing to somebody who doesn't.
+      const maybe = this.#state.kind === 'greeting' && certificateKey === null;
+      const advice = maybe ? ' If it was not started with --plain, leave that out here too.' : '';
+      this.close(lost(`The center closed the connection.${advice}`));
+    });
   }
 
   /**

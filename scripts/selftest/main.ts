@@ -128,7 +128,8 @@ async function run(dir: string): Promise<void> {
     for (const [name, value] of rows) process.stdout.write(`${name.padEnd(12)}${value}\n`);
     for (const example of examples) process.stdout.write(`  ${example}\n`);
   }
-  const { lost, duplicated, reordered } = verdict;
+  const { accepted, lost, duplicated, reordered } = verdict;
+  if (accepted === 0) throw new Error('nothing was accepted, so nothing is shown by it');
   if (lost + duplicated + reordered === 0) return;
   // What is there tells how it came about.
   keeps = true;

@@ -130,6 +130,14 @@ describe('getting in', () => {
     }
   });
 
+  it('says what to do where the center speaks TLS and the peer does not', async () => {
+    const failure = await town
+      .peer({ plain: true })
+      .login('seas', password)
+      .catch((error: unknown) => error);
+    expect(failure).to.have.property('message').that.contains('If it was not started with --plain, leave that out');
+  });
+
   it('gives up a login at close', async () => {
     const peer = town.peer();
     const login = codeOf(peer.register('seas', password));
