@@ -146,7 +146,7 @@ class Door {
     };
     const waiter = new Waiter(this, socket, from, (first) => {
       socket.off('data', receive).off('close', closed).off('error', destroyed);
-      // TLS takes over what was read, and all that comes.
+      // TLS takes over what was read, and all that comes. Its input buffer gets the size of this, not 64 KiB for each.
       socket.pause();
       socket.unshift(first);
       this.#secure(socket, from, context);

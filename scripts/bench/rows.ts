@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Figure, figureOf, type RowHead, type Target } from './figures.ts';
-import type { Generator, LoadResult } from './generator.ts';
+import type { Generator, LoadResult, LoadRun } from './generator.ts';
 import { delay, residentBytes } from './processes.ts';
 import type { Started, System, SystemName } from './systems.ts';
 
@@ -194,21 +194,24 @@ const idle: Measurement = {
     const { generator, system, started, scale } = context;
     needFiles(scale.idle.many);
     const { few, many } = scale.idle;
-    // A server that has just begun grows with its first work, whatever stays connected: that comes before.
-    const warm = ['--connections', String(scale.loginsAtOnce), '--seconds', String(warmSeconds)];
-    await generator.run([system.driver, 'login', ...common(context), ...warm]);
     const begin = async (first: number, count: number) => {
       const args = ['--first', String(first), '--connections', String(count)];
       const run = await generator.begin([system.driver, 'idle', ...common(context), ...args]);
       await run.line();
       return { run, bytes: await settledBytes(started.pid) };
     };
-    const before = await begin(0, few);
-    const after = await begin(few, many - few);
-    for (const { run } of [before, after]) {
+    const end = async ({ run }: { run: LoadRun }) => {
       run.finish();
       await run.line();
-    }
+    };
+    // A server that has just begun grows with its first work and its first crowd, whatever stays connected.
+    const warm = ['--connections', String(scale.loginsAtOnce), '--seconds', String(warmSeconds)];
+    await generator.run([system.driver, 'login', ...common(context), ...warm]);
+    await end(await begin(0, few));
+    const before = await begin(0, few);
+    const after = await begin(few, many - few);
+    await end(before);
+    await end(after);
     return [{ value: (after.bytes - before.bytes) / (many - few), refused: null }];
   },
 };
