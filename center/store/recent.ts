@@ -2,6 +2,7 @@
 // one commit are one row, and in memory too, until enough have gathered: then they go to their places, joined.
 import type { DatabaseSync } from 'node:sqlite';
 import { type Query, query } from './acts.ts';
+import { failureOf } from './failures.ts';
 import type { MailboxRows, Place } from './mailbox-rows.ts';
 import {
   firstAt,
@@ -198,9 +199,10 @@ export class Recent {
     this.#isChanged = true;
     const runs = mailbox.runs.map((start) => runAt(this.#bytes.block, start));
     const live = runs.filter(({ last }) => last > mailbox.acked_to);
+    // What is damaged there stays so, and is found when it is read: it must not be in the way of all the others.
+    unlessDamaged(() => this.#rows.grow(account, mailbox.last, mailbox.reserved_to));
+    for (const mark of highest(runs)) unlessDamaged(() => this.#rows.raiseMarks(account, [mark]));
     for (const run of live.length < joinRuns ? live : joined(live)) this.#rows.insertRun(account, run);
-    this.#rows.grow(account, mailbox.last, mailbox.reserved_to);
-    this.#rows.raiseMarks(account, highest(runs));
     this.#mailboxes.delete(account);
   }
 
@@ -208,6 +210,14 @@ export class Recent {
     this.#mailboxes.clear();
     this.#bytes.clear();
     this.#written = 0;
+  }
+}
+
+function unlessDamaged(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (failureOf(error).reason !== 'damaged') throw error;
   }
 }
 

@@ -7,12 +7,6 @@ export const applicationId = 0x50524c43;
 /** In that of a backup: 'PRLB'. */
 export const backupId = 0x50524c42;
 
-/**
- * Of a new database. A commit of many short changes, each to a place of its own, writes a page for each to the log:
- * small ones cost less. Databases that were made with another size keep it.
- */
-const pageBytes = 1024;
-
 /** Sums must stay far from where SQLite goes over to floating point; a single wrong bit never leaves this remainder as it was. */
 const modulus = 2 ** 31 - 1;
 
@@ -230,8 +224,7 @@ export function migrate(db: DatabaseSync, file: string, steps: readonly string[]
         'Run the newer program that wrote it, or restore a backup from before.',
     );
   }
-  if (version === 0) db.exec(`PRAGMA page_size = ${pageBytes}`);
-  else if (version < steps.length) copyBefore(db, file, version);
+  if (version > 0 && version < steps.length) copyBefore(db, file, version);
   steps.slice(version).forEach((step, index) => {
     db.exec('BEGIN IMMEDIATE');
     db.exec(step);

@@ -161,6 +161,18 @@ describe('center/store/recent', () => {
     expect(positions(1)).to.deep.equal(positionsFrom(5, 5));
   });
 
+  it('settle beside what is damaged, which is still found', () => {
+    acts(['append', 1, makeRun({ first: 1 })], ['append', 2, makeRun({ first: 1, from: 8 })]);
+    act('totalBytes');
+    withFile((db) => {
+      db.exec('PRAGMA ignore_check_constraints = 1; UPDATE marks SET accepted = accepted + 1024 WHERE sender = 7');
+    });
+    acts(['append', 1, makeRun({ first: 2 })], ['append', 2, makeRun({ first: 2, from: 8 })]);
+    expect(act('outbox', 8, outboxA)).to.deep.equal([{ recipient: 2, accepted: 2, stored: 0 }]);
+    expect(act('outbox', 7, outboxA)).to.equal('damaged');
+    expect([positions(1), positions(2), count('runs')]).to.deep.equal([[1, 2], [1, 2], 4]);
+  });
+
   it('are found by who counts, and by who makes a backup', () => {
     append(1, 1, 2, 3);
     append(2, 1);
