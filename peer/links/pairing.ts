@@ -46,6 +46,8 @@ export class Pairing implements LinkHandler, Searcher {
   #leaving: LinkRoute | null = null;
   #expiry: NodeJS.Timeout | null = null;
   #verification: Verification | null = null;
+  /** The user asked for digits that have not come. */
+  #wantsDigits = false;
   /** The link whose digits were shown. */
   #compared: Link | null = null;
   readonly #notes: { atMs: number; attempt: Attempt }[] = [];
@@ -239,6 +241,8 @@ export class Pairing implements LinkHandler, Searcher {
     else if (!this.#search.isOn) this.#search.again();
     this.#host.emit({ type: 'link', name: this.name, state: hadLink ? 'moved' : 'up', route });
     this.#flow.use(link);
+    // Begun on a link that is not used any more.
+    if (this.#wantsDigits && this.link) this.verify();
   }
 
   /** Decided alike on both sides, or both links would go. */
@@ -272,6 +276,7 @@ export class Pairing implements LinkHandler, Searcher {
 
   #isDown(route: LinkRoute): void {
     this.#leaving = null;
+    this.#wantsDigits = false;
     this.#host.emit({ type: 'link', name: this.name, state: 'down', route });
     this.#lookAgain();
   }
@@ -332,6 +337,7 @@ export class Pairing implements LinkHandler, Searcher {
   /** Begins on both sides; the digits come as an event. Throws disconnected without a link. */
   verify(): void {
     this.#verification ??= this.#newVerification(this.#linkForVerify);
+    this.#wantsDigits = true;
     this.#verification.start();
   }
 
@@ -347,6 +353,7 @@ export class Pairing implements LinkHandler, Searcher {
     const other = { account: this.account, key: link.channel.key };
     return new Verification(link, this.#host.self, other, (digits) => {
       this.#verification = null;
+      this.#wantsDigits = false;
       this.#compared = link;
       this.#host.emit({ type: 'verify', name: this.name, digits });
     });

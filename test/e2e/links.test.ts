@@ -1,4 +1,5 @@
 // Private links as somebody uses them: the real programs, in real terminals and real pipes.
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { program, type Running, RunningCenter, runPeer, startPeer, temporaryDirectory } from '../helpers/programs.ts';
 import { Tmux } from '../helpers/tmux.ts';
@@ -244,6 +245,8 @@ describe('private links', function () {
       await seas.sees('You can now privately message google');
       seas.write('private google Hello.\n');
       await seas.sees('(private) to google: Hello.');
+      // So long both may still be opening links; digits of one that is left for another are shown on one side only.
+      await wait(2_500);
       seas.child.stdin!.end('verify google\n');
       expect(await seas.ended()).to.equal(0);
       const digits = /Compare with google, by voice: (\d{3} \d{3})/.exec(seas.stdout)?.[1];

@@ -222,6 +222,19 @@ describe('a pairing', () => {
       expect(digits(one)).to.deep.equal(digits(two));
     });
 
+    it('goes over to the link that takes the place of the one on which it was begun', async () => {
+      let isStuck = false;
+      join(sides, one, { route: 'relayed', delayMs: () => (isStuck ? 1e6 : 0) });
+      await linked();
+      isStuck = true;
+      one.pairing.verify();
+      join(sides, two, { exporter: Buffer.alloc(32, 5) });
+      await until(() => sides.every((side) => digits(side).length > 0), 'digits');
+      expect(routes()).to.deep.equal(['direct', 'direct']);
+      expect(digits(one)).to.deep.equal(digits(two));
+      expect(digits(one)).to.have.length(1);
+    });
+
     it('shows other digits where another key or another TLS session is at the other end', async () => {
       join(sides, one);
       await linked();
