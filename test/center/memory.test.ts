@@ -152,7 +152,7 @@ describe('memory of a center', () => {
         }
         unread = unread.map(() => 0);
         for (const peer of peers) peer.stream.resume();
-        const waiting = (): number => Number(center.query('SELECT count(*) AS n FROM runs')[0]?.n);
+        const waiting = (): number => center.waiting();
         for (let tries = 0; tries < 500 && (waiting() > 0 || tries < 20); tries++) {
           for (const [index, peer] of peers.entries()) {
             listen(index);

@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Center, type CenterOptions, storeFile } from '../../center/center.ts';
 import type { CenterLimits } from '../../center/limits.ts';
+import { countContents } from '../../center/store/damage.ts';
 import { WirePeer } from './wire.ts';
 
 export interface TestCenterOptions extends Partial<Omit<CenterOptions, 'limits'>> {
@@ -84,6 +85,16 @@ export class TestCenter {
     const db = new DatabaseSync(join(this.dataDir, storeFile), { readOnly: true });
     try {
       return db.prepare(sql).all(...values) as Record<string, unknown>[];
+    } finally {
+      db.close();
+    }
+  }
+
+  /** How many messages wait in its database. */
+  waiting(): number {
+    const db = new DatabaseSync(join(this.dataDir, storeFile), { readOnly: true });
+    try {
+      return countContents(db).messages;
     } finally {
       db.close();
     }
