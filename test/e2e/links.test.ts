@@ -55,6 +55,17 @@ describe('private links', function () {
     await seas.sees('You can now privately message google');
   }
 
+  /** Two who are linked; one message is said and stored. */
+  async function talking(folders?: { seas: string[]; google: string[] }): Promise<{ seas: Tmux; google: Tmux }> {
+    const seas = await logIn('seas', folders?.seas);
+    const google = await logIn('google', folders?.google);
+    await seas.sees('google has logged on.');
+    await link(seas, google);
+    await seas.enter('private google Hello.');
+    await seas.sees('\n(private) to google: Hello.\n');
+    return { seas, google };
+  }
+
   describe('in a terminal', () => {
     it('hold the conversation', async () => {
       const seas = await logIn('seas');
@@ -86,12 +97,7 @@ describe('private links', function () {
     });
 
     it('are verified by six digits that both sides see', async () => {
-      const seas = await logIn('seas');
-      const google = await logIn('google');
-      await seas.sees('google has logged on.');
-      await link(seas, google);
-      await seas.enter('private google Hello.');
-      await seas.sees('\n(private) to google: Hello.\n');
+      const { seas, google } = await talking();
       await seas.enter('verify google');
       const shown = /Compare with (?:seas|google), by voice: (\d{3} \d{3})\./;
       const digits = shown.exec(await seas.sees(shown))?.[1];
@@ -121,12 +127,7 @@ describe('private links', function () {
 
     it('keep what is said while the other is away, and go on without the center', async () => {
       const folders = { seas: data(), google: data() };
-      const seas = await logIn('seas', folders.seas);
-      const google = await logIn('google', folders.google);
-      await seas.sees('google has logged on.');
-      await link(seas, google);
-      await seas.enter('private google Hello.');
-      await seas.sees('\n(private) to google: Hello.\n');
+      const { seas, google } = await talking(folders);
       await google.signal('SIGSTOP');
       await seas.enter('private google Are you there?');
       await seas.sees('\n(pending) (private) to google: Are you there?\nPrivate messages to google wait here until');
@@ -148,12 +149,7 @@ describe('private links', function () {
     });
 
     it('end when the consent is taken back', async () => {
-      const seas = await logIn('seas');
-      const google = await logIn('google');
-      await seas.sees('google has logged on.');
-      await link(seas, google);
-      await seas.enter('private google Hello.');
-      await seas.sees('\n(private) to google: Hello.\n');
+      const { seas, google } = await talking();
       await google.enter('revoke seas');
       await google.sees('You and seas may not link any more.');
       await seas.enter('links');
