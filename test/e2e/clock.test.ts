@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Chat, lines } from '../helpers/chat.ts';
-import { Faults, whyNoFaults } from '../helpers/faults.ts';
+import { Faults, skipWithoutFaults } from '../helpers/faults.ts';
 import { program, Running } from '../helpers/programs.ts';
 
 const daySeconds = 86_400;
@@ -15,11 +15,7 @@ describe('a peer whose wall clock is set', function () {
   let dir: string;
 
   before(async function () {
-    const why = whyNoFaults();
-    if (why !== null) {
-      this.test!.title = `cannot be tested: ${why}`;
-      this.skip();
-    }
+    skipWithoutFaults(this);
     chat = await Chat.open(['seas', 'google'], ['--heartbeat-ms', '300', '--silence-ms', '2000', '--grace-ms', '100']);
     dir = chat.directory();
     faults = new Faults(dir);

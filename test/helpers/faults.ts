@@ -7,10 +7,18 @@ import { join } from 'node:path';
 const recordBytes = 16;
 const fsyncAt = 8;
 
-/** Why the tests of a preloaded library cannot run here; null: they can. */
-export function whyNoFaults(): string | null {
+/** Why a library cannot be preloaded here; null: it can. */
+function whyNoFaults(): string | null {
   if (process.platform !== 'linux') return 'only Linux has LD_PRELOAD';
   return spawnSync('cc', ['--version']).status === 0 ? null : 'there is no C compiler (cc)';
+}
+
+/** Leaves tests of a preloaded library out where there can be none, and says so in the title. */
+export function skipWithoutFaults(context: Mocha.Context): void {
+  const why = whyNoFaults();
+  if (why === null) return;
+  context.test!.title = `cannot be tested: ${why}`;
+  context.skip();
 }
 
 export class Faults {

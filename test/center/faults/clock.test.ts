@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Faults, whyNoFaults } from '../../helpers/faults.ts';
+import { Faults, skipWithoutFaults } from '../../helpers/faults.ts';
 import { temporaryDirectory } from '../../helpers/programs.ts';
 import type { WirePeer } from '../../helpers/wire.ts';
 import { connect, type MachineCenter, startCenter } from './machine.ts';
@@ -21,12 +21,8 @@ describe('a center whose wall clock is set', function () {
   let beats: NodeJS.Timeout;
 
   before(function () {
-    const why = whyNoFaults();
-    if (why === null) faults = new Faults(directory.path);
-    else {
-      this.test!.title = `cannot be tested: ${why}`;
-      this.skip();
-    }
+    skipWithoutFaults(this);
+    faults = new Faults(directory.path);
   });
 
   after(async () => {

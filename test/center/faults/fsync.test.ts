@@ -1,7 +1,7 @@
 // A disk that fails to keep what was written: the center stops rather than guess, and what it accepted is there.
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { Faults, whyNoFaults } from '../../helpers/faults.ts';
+import { Faults, skipWithoutFaults } from '../../helpers/faults.ts';
 import { program, Running, temporaryDirectory } from '../../helpers/programs.ts';
 import { bodyOf, command, connect, type MachineCenter, readNumbers, startCenter } from './machine.ts';
 
@@ -15,12 +15,8 @@ describe('a center whose disk fails at fsync', function () {
   let center: MachineCenter;
 
   before(function () {
-    const why = whyNoFaults();
-    if (why === null) faults = new Faults(directory.path);
-    else {
-      this.test!.title = `cannot be tested: ${why}`;
-      this.skip();
-    }
+    skipWithoutFaults(this);
+    faults = new Faults(directory.path);
   });
 
   after(async () => {
