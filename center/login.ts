@@ -12,12 +12,15 @@ import type { AccountRecord, SessionRecord, Store } from './store/store.ts';
 import type { Tokens } from './tokens.ts';
 
 const tokenLifetimeMs = 30 * 24 * 3_600_000;
+/** A resume with less than that left gets the next token. Half of the whole, as a DHCP lease is renewed (RFC 2131, 4.4.5). */
+const renewalMs = tokenLifetimeMs / 2;
 /** Logins of one account that may overtake one until it gives up. */
 const maxClaims = 8;
 /** New ids tried until one is free. */
 const maxIds = 4;
 const leastAccountId = 2 ** 32;
 const endOfAccountIds = 2 ** 48;
+export const displacedText = 'Logged on different location!';
 
 export interface LoginServices {
   store: Store;
@@ -45,8 +48,17 @@ export interface LoggedIn {
   generation: number;
   token: string;
   tokenExpiresAtMs: number;
-  /** That the token names: current after a login, the next one after a resume. */
+  /** That the token names: current after a login; after a resume it may be the next one. */
   jti: string;
+}
+
+/** Somebody who may come in, if the account's record, read last of all, still says so. */
+export interface Admission {
+  account: number;
+  /** From the answer on nothing may wait, not even a promise, until whatever ends a session finds this one. */
+  record(): Promise<AccountRecord | null>;
+  /** Throws where the session has ended meanwhile. */
+  enter(record: AccountRecord | null): LoggedIn;
 }
 
 // In all of these, `key` is the fingerprint of a key that the peer has proved to hold.
@@ -94,39 +106,46 @@ export async function login(
 }
 
 /**
- * Continues the session that a token names and issues its next token; the old one stays good until the new one is used.
- * onNamed is told the account as soon as the token is found to be the center's own and the peer's: what is asked of the
- * store there goes with what is asked here. Throws displaced where a login elsewhere took its place and is live, else
- * bad_token; or banned.
+ * Continues the session that a token names. A token that has spent half of its life is followed by the next one; the old
+ * one stays good until that is used. Throws bad_token; entering throws displaced where a login elsewhere took the
+ * session's place and is live, banned, or bad_token.
  */
-export async function resume(
-  services: LoginServices,
-  request: { token: string; key: string },
-  from: From,
-  onNamed: (account: number) => void = () => undefined,
-): Promise<LoggedIn> {
+export function resume(services: LoginServices, request: { token: string; key: string }): Admission {
   const { store, tokens, clock } = services;
-  const { account: id, jti } = tokens.verify(request.token, request.key);
-  onNamed(id);
-  const next = newSession(services, request.key, loginOf(jti));
+  const token = tokens.verify(request.token, request.key);
+  const { account, jti } = token;
+  const isToRenew = token.expiresAtMs - clock.now() < renewalMs;
+  const next = isToRenew ? newSession(services, request.key, loginOf(jti)) : null;
+  return {
+    account,
+    record: () => store.resumeSession(account, jti, next),
+    enter(record) {
+      if (record?.session?.jti !== jti) throw whyEnded(record, jti, clock.now());
+      if (next) return loggedIn(services, record, record.generation, next);
+      const { generation } = record;
+      return { account: record, generation, token: request.token, tokenExpiresAtMs: token.expiresAtMs, jti };
+    },
+  };
+}
+
+/** For who came back. The key is familiar since the login; the address may be new, and is written only then. */
+export async function rememberAddress(
+  { store }: Pick<LoginServices, 'store'>,
+  { account, key }: { account: number; key: string },
+  from: Pick<From, 'address'>,
+): Promise<void> {
   const address = countedAddress(from.address);
-  const [isFamiliar, renewed] = await Promise.all([
-    store.isFamiliar(id, '', address),
-    store.renewSession(id, jti, next.jti, next.expiresAtMs),
-  ]);
-  if (renewed === 'revoked') {
-    const account = await store.account(id);
-    if (account !== null) refuseBanned(account, clock.now());
-    // A token that is good still does not outlive that of the session that displaced its own.
-    if (account?.session && hasDisplaced(account.session.jti, jti)) {
-      throw new ParleyError('displaced', 'Logged on different location!');
-    }
-    throw new ParleyError('bad_token', 'The session has ended. Please log in again.');
+  if (!(await store.isFamiliar(account, '', address))) await store.addFamiliar(account, key, address);
+}
+
+/** Why a token that is good in itself does not let in. */
+function whyEnded(account: AccountRecord | null, jti: string, now: number): ParleyError {
+  if (account && isBanned(account, now)) return banned(account, now);
+  // A token that is good still does not outlive that of the session that displaced its own.
+  if (account?.session && hasDisplaced(account.session.jti, jti)) {
+    return new ParleyError('displaced', displacedText);
   }
-  const account = await reopen(services, renewed.account);
-  // The key is familiar since the login; the address may be new, and is written only then.
-  if (!isFamiliar) await store.addFamiliar(id, request.key, address);
-  return loggedIn(services, account, account.generation, next);
+  return new ParleyError('bad_token', 'The session has ended. Please log in again.');
 }
 
 /**
@@ -200,6 +219,23 @@ export async function create(
   throw nameTaken(account.name);
 }
 
+/**
+ * Lets in whom register or login has logged in. Entering throws displaced or logged_out: another login, a ban or a new
+ * password may have come meanwhile, and found no session to end.
+ */
+export function admit({ store }: Pick<LoginServices, 'store'>, loggedIn: LoggedIn): Admission {
+  const { account, jti, generation } = loggedIn;
+  return {
+    account: account.id,
+    record: () => store.account(account.id),
+    enter(record) {
+      if (record?.session?.jti === jti) return loggedIn;
+      if (record && record.generation > generation) throw new ParleyError('displaced', displacedText);
+      throw new ParleyError('logged_out', 'The session has ended. Please log in again.');
+    },
+  };
+}
+
 /** Claims a new session for an account whose password was right. */
 async function begin(services: LoginServices, verified: AccountRecord, key: string, from: From): Promise<LoggedIn> {
   const { store, clock } = services;
@@ -271,16 +307,19 @@ export function randomAccountId(): number {
 }
 
 function refuseBanned(account: AccountRecord, now: number): void {
-  const untilMs = account.bannedUntilMs;
-  if (untilMs === null || untilMs <= now) return;
+  if (isBanned(account, now)) throw banned(account, now);
+}
+
+function isBanned({ bannedUntilMs }: AccountRecord, now: number): boolean {
+  return bannedUntilMs !== null && bannedUntilMs > now;
+}
+
+function banned({ name, bannedUntilMs, banReason }: AccountRecord, now: number): ParleyError {
+  const untilMs = bannedUntilMs ?? now;
   const isForEver = untilMs === Number.POSITIVE_INFINITY;
   const until = isForEver ? '' : ` until ${utcMinute(untilMs)}`;
-  const why = account.banReason === '' ? '.' : `: ${account.banReason}`;
-  throw new ParleyError(
-    'banned',
-    `${account.name} is banned${until}${why}`,
-    isForEver ? {} : { retryAfterMs: untilMs - now },
-  );
+  const why = banReason === '' ? '.' : `: ${banReason}`;
+  return new ParleyError('banned', `${name} is banned${until}${why}`, isForEver ? {} : { retryAfterMs: untilMs - now });
 }
 
 /** `2026-11-21 09:14 UTC`, rounded up. */

@@ -53,15 +53,15 @@ export class Tokens {
    * Whose token it is and which session it names; whether that session still lives, the account's record says.
    * key: fingerprint of the key that the peer has proved. Throws bad_token, the same for whatever is wrong.
    */
-  verify(token: string, key: string): { account: number; jti: string } {
+  verify(token: string, key: string): IssuedToken {
     const claims = this.#read(token);
     if (claims === null || claims.key !== key) {
       throw new ParleyError('bad_token', 'The token is not valid. Please log in again.');
     }
-    return { account: claims.account, jti: claims.jti };
+    return claims;
   }
 
-  #read(token: string): { account: number; jti: string; key: string } | null {
+  #read(token: string): IssuedToken | null {
     if (token.length > maxTokenLength) return null;
     let verified: jwt.Jwt;
     try {
@@ -82,7 +82,7 @@ export class Tokens {
     if (typeof exp !== 'number' || typeof jti !== 'string' || jti === '') return null;
     if (typeof sub !== 'string' || !accountShape.test(sub) || !Number.isSafeInteger(Number(sub))) return null;
     if (typeof cnf?.kid !== 'string') return null;
-    return { account: Number(sub), jti, key: cnf.kid };
+    return { account: Number(sub), jti, key: cnf.kid, expiresAtMs: exp * 1000 };
   }
 
   #seconds(): number {

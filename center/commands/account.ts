@@ -4,52 +4,59 @@ import { fingerprint, peerProof, verifyProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
 import { admissibleLocal } from '../links/introductions.ts';
 import {
+  type Admission,
+  admit,
   changePassword,
   checkOwnPassword,
+  displacedText,
   type From,
   type LoggedIn,
   login as logIn,
   register as registerAccount,
+  rememberAddress,
   resume as resumeSession,
 } from '../login.ts';
 import { Member } from '../member.ts';
 import type { Session } from '../session.ts';
-import type { AccountRecord } from '../store/store.ts';
 import type { Answer } from './table.ts';
 
 const outboxIdBytes = 16;
-const displacedText = 'Logged on different location!';
 const continuedText = 'The session goes on over another connection.';
 
 type Proof = { key?: Uint8Array | null; signature?: Uint8Array | null };
 
 export function register(session: Session, body: parley.Register.$Properties): Promise<Answer> {
   const { name, password, invite } = body;
-  return enter(session, body, displacedText, (key, from) =>
-    registerAccount(session.services, { name: name ?? '', password: password ?? '', invite: invite ?? '', key }, from),
-  );
+  return enter(session, body, displacedText, async (key, from) => {
+    const { services } = session;
+    const request = { name: name ?? '', password: password ?? '', invite: invite ?? '', key };
+    return admit(services, await registerAccount(services, request, from));
+  });
 }
 
 export function login(session: Session, body: parley.Login.$Properties): Promise<Answer> {
   const { name, password } = body;
-  return enter(session, body, displacedText, (key, from) =>
-    logIn(session.services, { name: name ?? '', password: password ?? '', key }, from),
-  );
-}
-
-export function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
-  return enter(session, body, continuedText, async (key, from) => {
-    const { mail, sessions } = session.services;
-    // Read together with what the resume needs: one wait less. Whatever it brings, it is asked for again below.
-    const onNamed = (account: number): void => void mail.openMailbox(account).catch(() => undefined);
-    const resumed = await resumeSession(session.services, { token: body.token ?? '', key }, from, onNamed);
-    sessions.proved(session.from);
-    return resumed;
+  return enter(session, body, displacedText, async (key, from) => {
+    const { services } = session;
+    return admit(services, await logIn(services, { name: name ?? '', password: password ?? '', key }, from));
   });
 }
 
+export async function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
+  const { services, from } = session;
+  const answer = await enter(session, body, continuedText, (key) =>
+    resumeSession(services, { token: body.token ?? '', key }),
+  );
+  services.sessions.proved(from);
+  const { account, key } = memberOf(session);
+  rememberAddress(services, { account, key }, from).catch((error: unknown) => {
+    services.log.warn({ err: error, account }, 'an address was not remembered');
+  });
+  return answer;
+}
+
 function origin(session: Session): From {
-  const { address, counted, loopback } = session.from;
+  const { address, loopback, counted } = session.from;
   return { address, loopback, hasLiveSession: session.services.sessions.hasLiveSession(counted) };
 }
 
@@ -58,21 +65,29 @@ async function enter(
   session: Session,
   proof: Proof,
   toOlder: string,
-  judge: (key: string, from: From) => Promise<LoggedIn>,
+  judge: (key: string, from: From) => Admission | Promise<Admission>,
 ): Promise<Answer> {
   if (session.state.name !== 'greeted') throw new ParleyError('wrong_state', 'This connection is logged in.');
   const { binding } = session.state;
-  const { sessions, presence, store } = session.services;
+  const { sessions, presence, store, mail } = session.services;
   sessions.admit(session.from);
   session.state = { name: 'entering', binding };
   try {
     const key = provenKey(proof, peerProof(binding));
-    const loggedIn = await judge(key, origin(session));
-    const member = await prepare(session, loggedIn, key);
-    confirmLive(loggedIn, await store.account(member.account));
+    const admission = await judge(key, origin(session));
+    let mailbox = await mail.openMailbox(admission.account);
+    let loggedIn = admission.enter(await admission.record());
+    if (!mailbox) {
+      // The account was closing, and a resume has opened it again; or it is gone.
+      mailbox = await mail.openMailbox(admission.account);
+      loggedIn = admission.enter(await admission.record());
+    }
     // From that answer on nothing waits, not even a promise: whatever ends this session next finds it.
+    if (!mailbox) throw new ParleyError('account_deleted', 'The account was deleted.');
+    const { account, generation, jti } = loggedIn;
+    const member = new Member(session, { account: account.id, name: account.name, mailbox, key, generation, jti });
     displaceOlder(session, member, toOlder);
-    member.mailbox.setGeneration(member.generation);
+    mailbox.setGeneration(generation);
     // The connection may have ended while the account was judged: the session lives, and can be resumed.
     if ((session.state as { name: string }).name !== 'entering') {
       if (!presence.isOnline(member.account)) await store.setOffline([member.account]);
@@ -92,19 +107,6 @@ function provenKey({ key, signature }: Proof, proof: Buffer): string {
     throw new ParleyError('bad_signature', 'The peer did not prove that it holds its key.');
   }
   return fingerprint(key);
-}
-
-async function prepare(session: Session, { account, generation, jti }: LoggedIn, key: string): Promise<Member> {
-  const mailbox = await session.services.mail.openMailbox(account.id);
-  if (!mailbox) throw new ParleyError('account_deleted', 'The account was deleted.');
-  return new Member(session, { account: account.id, name: account.name, mailbox, key, generation, jti });
-}
-
-/** A ban, a new password or another login may have come since the account was judged, and found no session to end. */
-function confirmLive({ jti, generation }: LoggedIn, now: AccountRecord | null): void {
-  if (now?.session && (now.session.jti === jti || now.session.nextJti === jti)) return;
-  if (now && now.generation > generation) throw new ParleyError('displaced', displacedText);
-  throw new ParleyError('logged_out', 'The session has ended. Please log in again.');
 }
 
 function displaceOlder(session: Session, member: Member, toOlder: string): void {

@@ -19,6 +19,7 @@ interface AccountRow {
   banned_until_ms: number | null;
   ban_reason: string;
   state: AccountRecord['state'];
+  online: 0 | 1;
 }
 
 type AccountActs = Pick<
@@ -28,7 +29,7 @@ type AccountActs = Pick<
   | 'accountNamed'
   | 'accounts'
   | 'claimSession'
-  | 'renewSession'
+  | 'resumeSession'
   | 'endSession'
   | 'setPassword'
   | 'setBan'
@@ -136,11 +137,22 @@ export function accountActs(db: DatabaseSync): AccountActs {
       return { generation: begin(row, session) };
     },
 
-    renewSession(id, jti, nextJti, expiresAtMs) {
-      const row = find(id);
-      if (!row || (row.jti !== jti && row.next_jti !== jti)) return 'revoked';
-      setSession.run(row.generation, jti, nextJti, row.session_key, expiresAtMs, id);
-      return { account: recordOf({ ...row, jti, next_jti: nextJti, session_expires_at_ms: expiresAtMs }) };
+    resumeSession(id, jti, next) {
+      const row = byId.get(id);
+      if (!row) return null;
+      if (row.state === 'removed' || (row.jti !== jti && row.next_jti !== jti)) return recordOf(row);
+      const resumed: AccountRow = { ...row, jti, next_jti: row.jti === jti ? row.next_jti : null, state: 'open' };
+      if (next) {
+        resumed.next_jti = next.jti;
+        resumed.session_expires_at_ms = next.expiresAtMs;
+      }
+      // Most of the time there is nothing to write, even when all come back at once.
+      if (row.state === 'closing') setState.run('open', id);
+      if (row.online === 0 || resumed.jti !== row.jti || resumed.next_jti !== row.next_jti) {
+        const { generation, next_jti, session_key, session_expires_at_ms } = resumed;
+        setSession.run(generation, jti, next_jti, session_key, session_expires_at_ms, id);
+      }
+      return recordOf(resumed);
     },
 
     endSession(id, jti) {

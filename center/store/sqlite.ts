@@ -97,7 +97,7 @@ class SqliteStore implements Store {
   readonly accountNamed = this.#act('accountNamed');
   readonly accounts = this.#act('accounts');
   readonly claimSession = this.#act('claimSession');
-  readonly renewSession = this.#act('renewSession');
+  readonly resumeSession = this.#act('resumeSession');
   readonly endSession = this.#act('endSession');
   readonly setPassword = this.#act('setPassword');
   readonly setBan = this.#act('setBan');

@@ -114,13 +114,16 @@ export interface Store {
     expectedGeneration: number,
     session: SessionRecord,
   ): Promise<{ generation: number } | 'conflict' | 'gone'>;
-  /** A resume with jti (the current one, or the next, which becomes current); issues nextJti. `revoked` if the record names it no longer. */
-  renewSession(
+  /**
+   * A resume. Where jti names the live session, be it the current one or the next, it is the current one from now on, the
+   * account is online, not closing any more, and next is issued if given. The account as it is then, whatever became of
+   * the session: its record tells.
+   */
+  resumeSession(
     id: number,
     jti: string,
-    nextJti: string,
-    expiresAtMs: number,
-  ): Promise<{ account: AccountRecord } | 'revoked'>;
+    next: { jti: string; expiresAtMs: number } | null,
+  ): Promise<AccountRecord | null>;
   /** Ends that session if it is the live one (jti may be either of its two); null ends any. */
   endSession(id: number, jti: string | null): Promise<void>;
   /** Ends every session, then, if given, begins this one (as claimSession does); without one the generation stays. */

@@ -14,6 +14,7 @@ import {
   type LoginServices,
   login,
   register,
+  rememberAddress,
   resume,
 } from '../../center/login.ts';
 import { Passwords } from '../../center/passwords.ts';
@@ -79,7 +80,12 @@ describe('login', () => {
     register(services, { name: 'seas', password, invite: '', key: 'key 1', ...more }, from);
   const loginSeas = (more: { name?: string; password?: string; key?: string } = {}, from = here) =>
     login(services, { name: 'seas', password, key: 'key 1', ...more }, from);
-  const resumeWith = (token: string, key = 'key 1') => resume(services, { token, key }, here);
+  async function resumeWith(token: string, key = 'key 1', from = here): Promise<LoggedIn> {
+    const admission = resume(services, { token, key });
+    const resumed = admission.enter(await admission.record());
+    await rememberAddress(services, { account: admission.account, key }, from);
+    return resumed;
+  }
 
   async function refused(act: Promise<unknown>, code: ErrorCode): Promise<ParleyError> {
     const error = await act.then(
@@ -240,7 +246,7 @@ describe('login', () => {
       await refused(loginSeas({ key: 'key 9' }, from(99)), 'suspended');
       await loginSeas({ key: 'key 9' }, here);
       await loginSeas({ key: 'key 1' }, from(98));
-      await resume(services, { token: (await loginSeas()).token, key: 'key 1' }, from(97));
+      await resumeWith((await loginSeas()).token, 'key 1', from(97));
       await loginSeas({ key: 'key 8' }, from(97));
     });
 
@@ -329,12 +335,18 @@ describe('login', () => {
       first = await registerSeas();
     });
 
-    it('continues the session with a token for thirty days more', async () => {
-      elapsedMs = 10 * dayMs;
+    it('continues the session, with the same token in the first half of its life', async () => {
+      elapsedMs = 15 * dayMs;
       const second = await resumeWith(first.token);
       expect(second.generation).to.equal(1);
       expect(second.account).to.deep.include({ id: first.account.id, name: 'seas' });
-      expect(second.tokenExpiresAtMs).to.equal(startMs + 40 * dayMs);
+      expect(second).to.deep.include({ token: first.token, jti: first.jti, tokenExpiresAtMs: startMs + 30 * dayMs });
+    });
+
+    it('continues it with a token for thirty days more after that', async () => {
+      elapsedMs = 15 * dayMs + 1000;
+      const second = await resumeWith(first.token);
+      expect(second.tokenExpiresAtMs).to.equal(startMs + 45 * dayMs + 1000);
       expect(second.jti).not.to.equal(first.jti);
       elapsedMs = 31 * dayMs;
       await refused(resumeWith(first.token), 'bad_token');
@@ -342,12 +354,13 @@ describe('login', () => {
     });
 
     it('leaves the old token good until the new one is used', async () => {
+      elapsedMs = 20 * dayMs;
       const lost = await resumeWith(first.token);
       const second = await resumeWith(first.token);
       await refused(resumeWith(lost.token), 'bad_token');
-      const third = await resumeWith(second.token);
+      await resumeWith(second.token);
       await refused(resumeWith(first.token), 'bad_token');
-      await resumeWith(third.token);
+      expect((await resumeWith(second.token)).token).to.equal(second.token);
     });
 
     it('needs the key that the token was issued to', async () => {
@@ -377,7 +390,9 @@ describe('login', () => {
       ];
       for (const end of ends) {
         const session = await loginSeas();
+        elapsedMs += 20 * dayMs;
         const renewed = await resumeWith(session.token);
+        expect(renewed.token).not.to.equal(session.token);
         await end();
         const code = end === elsewhere ? 'displaced' : 'bad_token';
         await refused(resumeWith(session.token), code);
@@ -393,6 +408,7 @@ describe('login', () => {
         const second = await loginSeas({ key: 'key 2' });
         await resumeWith(second.token, 'key 2');
         const third = await loginSeas({ key: 'key 3' });
+        elapsedMs = 20 * dayMs;
         await resumeWith((await resumeWith(third.token, 'key 3')).token, 'key 3');
         await refused(resumeWith(first.token), 'displaced');
         await refused(resumeWith(second.token, 'key 2'), 'displaced');
@@ -418,8 +434,9 @@ describe('login', () => {
       });
 
       it('not of a token of the live session that was used up', async () => {
+        elapsedMs = 20 * dayMs;
         const renewed = await resumeWith(first.token);
-        await resumeWith((await resumeWith(renewed.token)).token);
+        await resumeWith(renewed.token);
         await refused(resumeWith(first.token), 'bad_token');
       });
     });

@@ -168,12 +168,14 @@ describe('session', () => {
       await again.attach();
     });
 
-    it('takes the old token until the new one was used', async () => {
+    it('gives the next token after half of its life, and takes the old one until that was used', async () => {
       const seas = await center.register('seas');
-      seas.destroy();
+      const same = await center.resume(seas);
+      expect(same.token).to.equal(seas.token);
+      await center.restart({}, { daysLater: 16 });
       const lost = await center.resume(seas);
-      lost.destroy();
       const second = await center.resume(seas);
+      expect(second.token).not.to.equal(seas.token);
       await refusesToken(lost);
       const third = await center.resume(second);
       await refusesToken(seas);

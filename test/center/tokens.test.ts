@@ -69,7 +69,7 @@ describe('Tokens', () => {
         fc.base64String({ minLength: 1 }),
         (account, jti) => {
           const token = tokens.issue({ account, jti, key, expiresAtMs: startMs + dayMs });
-          expect(tokens.verify(token, key)).to.deep.equal({ account, jti });
+          expect(tokens.verify(token, key)).to.deep.equal({ account, jti, key, expiresAtMs: startMs + dayMs });
         },
       ),
       { numRuns: 50 },
@@ -205,6 +205,6 @@ describe('Tokens', () => {
       ),
     });
     const token = early.issue({ account: 5, jti: 'a', key, expiresAtMs: 60_000 });
-    expect(early.verify(token, key)).to.deep.equal({ account: 5, jti: 'a' });
+    expect(early.verify(token, key)).to.deep.equal({ account: 5, jti: 'a', key, expiresAtMs: 60_000 });
   });
 });

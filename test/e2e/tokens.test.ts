@@ -3,6 +3,7 @@ import { cpSync } from 'node:fs';
 import { expect } from 'chai';
 import { Chat, password } from '../helpers/chat.ts';
 import { program, Running, runPeer } from '../helpers/programs.ts';
+import { letDaysPass } from '../helpers/time.ts';
 
 const newPassword = 'springiscoming';
 
@@ -107,10 +108,12 @@ describe('an old token', function () {
     await loggedIn('seas', data, 'quit\n');
     const copy = copied(data);
     await chat.center.down('SIGKILL');
+    await letDaysPass(chat.center.dataDir, 16);
     await chat.center.up();
     await resumed('seas', copied(data), 'users seas\nquit\n');
-    // The token that this resume got is the first use of its successor: from then on the first is of the past.
+    // The first is still good: the answer with its successor might have been lost.
     await resumed('seas', copy, 'quit\n');
+    // The token that the copy got is the first use of its successor: from then on the first is of the past.
     await resumed('seas', copy, 'quit\n');
     expect(await refusal('seas', data)).to.include('The session has ended. Please log in again.');
     await resumed('seas', copy, 'quit\n');

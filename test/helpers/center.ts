@@ -7,6 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Center, type CenterOptions, storeFile } from '../../center/center.ts';
 import type { CenterLimits } from '../../center/limits.ts';
 import { countContents } from '../../center/store/damage.ts';
+import { letDaysPass } from './time.ts';
 import { WirePeer } from './wire.ts';
 
 export interface TestCenterOptions extends Partial<Omit<CenterOptions, 'limits'>> {
@@ -48,9 +49,10 @@ export class TestCenter {
   }
 
   /** Stops and starts it again; the peers of before are disconnected. */
-  async restart(changed: TestCenterOptions = {}): Promise<void> {
+  async restart(changed: TestCenterOptions = {}, { daysLater = 0 } = {}): Promise<void> {
     await this.center.stop();
     for (const peer of this.peers.splice(0)) peer.destroy();
+    if (daysLater > 0) await letDaysPass(this.dataDir, daysLater);
     await this.open(changed);
   }
 

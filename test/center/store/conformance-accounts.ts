@@ -85,7 +85,7 @@ export function accountConformance(test: StoreUnderTest): void {
       const record = await test.store.account(1);
       expect(record?.generation).to.equal(2);
       expect(record?.session).to.deep.equal(session('two'));
-      expect(await test.store.renewSession(1, 'one', 'three', 1)).to.equal('revoked');
+      expect((await test.store.resumeSession(1, 'one', null))?.session).to.deep.equal(session('two'));
     });
 
     it('claims once when retried', async () => {
@@ -107,39 +107,61 @@ export function accountConformance(test: StoreUnderTest): void {
       expect(await test.store.claimSession(2, 0, session('one'))).to.equal('gone');
     });
 
-    it('renews: the old jti counts until the next is used', async () => {
+    it('resumes: writes what has changed, and tells the record', async () => {
       await test.store.claimSession(1, 0, session('one'));
-      const renewed = await test.store.renewSession(1, 'one', 'two', 6000);
-      expect(renewed)
-        .to.have.nested.property('account.session')
-        .that.deep.equals({ jti: 'one', nextJti: 'two', key: 'key', expiresAtMs: 6000 });
-      expect(await test.store.renewSession(1, 'one', 'two', 6000)).to.deep.equal(renewed);
+      await test.store.setOffline([1]);
+      await test.store.setState(1, 'closing');
+      const resumed = await test.store.resumeSession(1, 'one', null);
+      expect(resumed).to.deep.include({ state: 'open', generation: 1, session: session('one') });
+      expect(await test.store.resumeSession(1, 'one', null)).to.deep.equal(resumed);
       await test.reopen();
-      const used = await test.store.renewSession(1, 'two', 'three', 7000);
-      expect(used).to.have.nested.property('account.session.jti', 'two');
-      expect(used).to.have.nested.property('account.generation', 1);
-      expect(await test.store.renewSession(1, 'two', 'three', 7000)).to.deep.equal(used);
-      expect(await test.store.renewSession(1, 'one', 'four', 8000)).to.equal('revoked');
-      expect((await test.store.account(1))?.session).to.deep.equal({
-        jti: 'two',
-        nextJti: 'three',
+      expect(await test.store.account(1)).to.deep.equal(resumed);
+      expect(await test.store.onlineAccounts()).to.have.length(1);
+    });
+
+    it('issues the next jti at a resume: the old one counts until that is used', async () => {
+      await test.store.claimSession(1, 0, session('one'));
+      const two = { jti: 'two', expiresAtMs: 6000 };
+      const renewed = await test.store.resumeSession(1, 'one', two);
+      expect(renewed?.session).to.deep.equal({ jti: 'one', nextJti: 'two', key: 'key', expiresAtMs: 6000 });
+      expect(await test.store.resumeSession(1, 'one', two)).to.deep.equal(renewed);
+      expect(await test.store.resumeSession(1, 'one', null)).to.deep.equal(renewed);
+      await test.reopen();
+      const three = { jti: 'three', expiresAtMs: 7000 };
+      const used = await test.store.resumeSession(1, 'two', three);
+      expect(used).to.have.nested.property('session.jti', 'two');
+      expect(used).to.have.property('generation', 1);
+      expect(await test.store.resumeSession(1, 'two', three)).to.deep.equal(used);
+      const four = { jti: 'four', expiresAtMs: 8000 };
+      expect(await test.store.resumeSession(1, 'one', four), 'used up').to.deep.equal(used);
+      expect(await test.store.account(1)).to.deep.equal(used);
+      expect((await test.store.resumeSession(1, 'three', null))?.session).to.deep.equal({
+        jti: 'three',
+        nextJti: null,
         key: 'key',
         expiresAtMs: 7000,
       });
     });
 
+    it('resumes nothing of an account that is not there, and opens none that is removed', async () => {
+      expect(await test.store.resumeSession(2, 'one', null)).to.equal(null);
+      await test.store.claimSession(1, 0, session('one'));
+      await test.store.removeAccount(1);
+      expect(await test.store.resumeSession(1, 'one', null)).to.deep.include({ state: 'removed', session: null });
+    });
+
     it('ends the session that is named, by either of its names, or any', async () => {
-      const renew = (jti: string) => test.store.renewSession(1, jti, `${jti} next`, 9000);
+      const renew = (jti: string) => test.store.resumeSession(1, jti, { jti: `${jti} next`, expiresAtMs: 9000 });
       await test.store.claimSession(1, 0, session('one'));
       await test.store.endSession(1, 'other');
-      expect(await renew('one')).to.not.equal('revoked');
+      expect((await renew('one'))?.session).to.have.property('nextJti', 'one next');
       await test.store.endSession(1, 'one next');
       await test.store.endSession(1, 'one next');
-      expect(await renew('one')).to.equal('revoked');
+      expect((await renew('one'))?.session).to.equal(null);
       await test.store.claimSession(1, 1, session('two'));
       await test.store.endSession(1, null);
       await test.reopen();
-      expect(await renew('two')).to.equal('revoked');
+      expect((await renew('two'))?.session).to.equal(null);
       expect((await test.store.account(1))?.session).to.equal(null);
       await test.store.endSession(2, null);
     });
@@ -148,8 +170,8 @@ export function accountConformance(test: StoreUnderTest): void {
       await test.store.claimSession(1, 0, session('one'));
       expect(await test.store.setPassword(1, 'new', session('two'))).to.deep.equal({ generation: 2 });
       expect(await test.store.setPassword(1, 'new', session('two'))).to.deep.equal({ generation: 2 });
-      expect(await test.store.renewSession(1, 'one', 'x', 1)).to.equal('revoked');
-      expect(await test.store.account(1)).to.deep.include({ passwordHash: 'new', session: session('two') });
+      const resumed = await test.store.resumeSession(1, 'one', null);
+      expect(resumed).to.deep.include({ passwordHash: 'new', session: session('two') });
       expect(await test.store.setPassword(1, 'newer', null)).to.deep.equal({ generation: 2 });
       await test.reopen();
       expect(await test.store.account(1)).to.deep.include({ passwordHash: 'newer', session: null });
@@ -200,7 +222,7 @@ export function accountConformance(test: StoreUnderTest): void {
       await test.store.append(1, makeRun({ first: 1, from: 2, outbox: outboxB }));
       await test.store.append(2, makeRun({ first: 1, from: 1 }));
       expect(await test.store.removeAccount(1)).to.equal('waiting');
-      expect(await test.store.renewSession(1, 'one', 'two', 1)).to.not.equal('revoked');
+      expect((await test.store.resumeSession(1, 'one', null))?.session?.jti).to.equal('one');
       await test.store.discard(1, 1);
       expect(await test.store.removeAccount(1)).to.equal('removed');
       expect(await test.store.removeAccount(1)).to.equal('removed');
