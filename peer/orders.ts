@@ -56,8 +56,25 @@ export class Orders {
     );
   }
 
-  /** Keeps it for when the center is back. Throws store_full. */
-  keep(order: Order): void {
+  /**
+   * Has it carried out at the center: now or, where that is away, when it is back. Returns which.
+   * @param ask throws disconnected where the center is away, what it answers where it refuses
+   * @throws ParleyError store_full where too many wait
+   */
+  async give(order: Order, ask: Ask): Promise<{ later: boolean }> {
+    // What was ordered before of the same is not wanted any more.
+    this.drop(order.kind, order.name);
+    try {
+      await ask(frameOf(order));
+      return { later: false };
+    } catch (error) {
+      if (asParleyError(error).code !== 'disconnected') throw error;
+      this.#keep(order);
+      return { later: true };
+    }
+  }
+
+  #keep(order: Order): void {
     const others = this.#without(order.kind, order.name);
     if (others.length >= maxOrders) throw new ParleyError('store_full', 'Too many orders wait for the center.');
     this.#save([...others, order]);
@@ -122,7 +139,7 @@ export class Orders {
   }
 }
 
-export function frameOf({ kind, name }: Order): parley.Frame.$Properties {
+function frameOf({ kind, name }: Order): parley.Frame.$Properties {
   return kind === 'revoke' ? { revoke: { name } } : { block: { name, on: kind === 'block' } };
 }
 

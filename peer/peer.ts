@@ -127,7 +127,7 @@ export class Peer implements PeerApi {
     const session = this.#session;
     // Here at once, whatever the center says and whether it is there.
     const account = kind === 'unblock' ? null : session.desk.links.end(name, kind === 'block' ? 'blocked' : 'revoked');
-    return session.order({ kind, name, account });
+    return session.desk.orders.give({ kind, name, account }, (body) => session.request(body));
   }
 
   // --- private links --------------------------------------------------------------------------------

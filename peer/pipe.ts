@@ -1,9 +1,10 @@
 // The peer as a tool in a pipe: lines in, lines (or JSON) out, an exit code that says whether all was delivered.
-import { type ErrorCode, ParleyError } from '../shared/errors.ts';
+import type { ErrorCode } from '../shared/errors.ts';
 import type { PeerApi } from './api.ts';
 import type { Command, CommandContext } from './command.ts';
 import { parseLine, runCommand } from './commands.ts';
 import { Conversation } from './conversation.ts';
+import { within } from './deadline.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
 import {
@@ -272,16 +273,5 @@ class PipeRun {
     } catch (error) {
       if (this.#halt === null) this.#writer.error(error, { line: 0, command: 'logout', id: undefined });
     }
-  }
-}
-
-/** As the promise, but rejects when it takes longer. */
-async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
-  const timeout = Promise.withResolvers<never>();
-  const timer = setTimeout(() => timeout.reject(new ParleyError('timeout', 'The center did not answer.')), timeoutMs);
-  try {
-    return await Promise.race([promise, timeout.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }

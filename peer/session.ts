@@ -7,12 +7,13 @@ import { type CanLive, watchAddresses } from './addresses.ts';
 import { type AttachOutcome, attach } from './attach.ts';
 import { Backoff, watchForWakeUp } from './backoff.ts';
 import type { Connection, FrameHandler } from './connection.ts';
+import { within } from './deadline.ts';
+import { Deletion } from './deletion.ts';
 import { Desk } from './desk.ts';
 import type { PeerEvent } from './events.ts';
 import type { Feed } from './feed.ts';
 import { takeFrame } from './frames-in.ts';
 import { type CenterAddress, type Entered, resume } from './login.ts';
-import { frameOf, type Order } from './orders.ts';
 import { Reconnection } from './reconnection.ts';
 import { finalCodes, tokenEndCodes } from './session-end.ts';
 
@@ -49,12 +50,11 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #key: Entered['key'];
   readonly #backoff = new Backoff();
+  readonly #deletion = new Deletion();
   readonly #stopWatching: () => void;
   #state: State;
   #token: string;
   #hold: boolean;
-  /** deleteAccount waits for the end. */
-  #deletion: PromiseWithResolvers<void> | null = null;
 
   /**
    * Takes over the account's files from whoever was displaced, and begins the flow of messages.
@@ -99,25 +99,14 @@ export class Session {
     return this.#state.kind === 'ended';
   }
 
-  /** Asks the center. Throws its Error; disconnected where there is no connection, or it broke before the answer. */
+  /**
+   * Asks the center. Throws its Error; disconnected where there is no connection, or it broke before the answer;
+   * wrong_state after the end.
+   */
   async request(body: parley.Frame.$Properties): Promise<parley.Frame> {
     if (this.#state.kind === 'online') return this.#state.connection.request(body);
+    if (this.#state.kind === 'ended') throw new ParleyError('wrong_state', 'The session has ended.');
     throw new ParleyError('disconnected', 'There is no connection to the center now.');
-  }
-
-  /** Carries it out at the center, now or, where that is away, when it is back. Returns which. */
-  async order(order: Order): Promise<{ later: boolean }> {
-    const { orders } = this.desk;
-    // What was ordered before of the same is not wanted any more.
-    orders.drop(order.kind, order.name);
-    try {
-      await this.request(frameOf(order));
-      return { later: false };
-    } catch (error) {
-      if (asParleyError(error).code !== 'disconnected' || this.#state.kind === 'ended') throw error;
-      orders.keep(order);
-      return { later: true };
-    }
   }
 
   /** Resolves with how many messages wait. */
@@ -133,21 +122,8 @@ export class Session {
   }
 
   /** Resolves when the account is gone and everything is closed. */
-  async deleteAccount(password: string): Promise<void> {
-    if (this.#deletion) throw new ParleyError('wrong_state', 'The account is being deleted.');
-    const deletion = Promise.withResolvers<void>();
-    // It may have failed before it is awaited.
-    deletion.promise.catch(() => undefined);
-    this.#deletion = deletion;
-    try {
-      await this.request({ deleteAccount: { password } });
-    } catch (error) {
-      // The answer may have been lost, but not the end.
-      if (!this.hasEnded) deletion.reject(error);
-    }
-    await deletion.promise.finally(() => {
-      this.#deletion = null;
-    });
+  deleteAccount(password: string): Promise<void> {
+    return this.#deletion.run(() => this.request({ deleteAccount: { password } }));
   }
 
   /** Leaves of one's own accord; without keepToken the session is over for good. */
@@ -168,8 +144,8 @@ export class Session {
     if (before.kind === 'reconnecting') before.reconnection.stop();
     else {
       // Receipts that come before the answer still count.
-      const done = before.connection.request({ logout: { keepToken } }).catch(() => undefined);
-      await within(logoutTimeoutMs, done);
+      const done = before.connection.request({ logout: { keepToken } });
+      await within(logoutTimeoutMs, done).catch(() => undefined);
       before.connection.close(reason);
     }
     if (!keepToken) this.desk.removeToken();
@@ -229,8 +205,7 @@ export class Session {
       this.end(reason);
       return;
     }
-    const text = 'The connection broke before the account was gone: it is open again.';
-    this.#deletion?.reject(new ParleyError('disconnected', text));
+    this.#deletion.broke();
     const reconnection = new Reconnection({
       backoff: this.#backoff,
       retryAfterMs: reason.retryAfterMs,
@@ -306,20 +281,9 @@ export class Session {
     this.#state = { kind: 'ended' };
     this.#stopWatching();
     this.desk.outbox.giveUp(reason);
-    if (reason.code === 'account_deleted') this.#deletion?.resolve();
-    else this.#deletion?.reject(reason);
+    this.#deletion.ended(reason);
     if (ended) this.#emit(ended);
     this.#options.feed.finish();
     this.#options.onEnd();
   }
-}
-
-/** Waits for a promise that does not reject, but not longer than this. */
-async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
-  });
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }

@@ -1,7 +1,8 @@
 // What is ordered while a real center is stopped: in force at once, kept over restarts, carried out when it is back.
 import { expect } from 'chai';
 import type { PeerOptions } from '../../../peer/api.ts';
-import { Orders } from '../../../peer/orders.ts';
+import { type Order, Orders } from '../../../peer/orders.ts';
+import { ParleyError } from '../../../shared/errors.ts';
 import { all, codeOf, type HeardPeer, password, Town } from '../../helpers/peers.ts';
 
 const own = { listen: { host: '127.0.0.1', port: 0 } };
@@ -135,10 +136,22 @@ describe('orders for the center', () => {
     }
   });
 
-  it('are at most 1000', () => {
+  it('are at most 1000', async () => {
     const orders = new Orders({ orders: () => null, saveOrders: ignore }, ignore);
-    for (let n = 0; n < 1000; n++) orders.keep({ kind: 'block', name: `u${n}`, account: null });
-    orders.keep({ kind: 'unblock', name: 'u7', account: null });
-    expect(() => orders.keep({ kind: 'block', name: 'one more', account: null })).to.throw('Too many');
+    const away = (): Promise<never> => Promise.reject(new ParleyError('disconnected', 'There is no connection.'));
+    const give = (kind: Order['kind'], name: string) => orders.give({ kind, name, account: null }, away);
+    for (let n = 0; n < 1000; n++) expect(await give('block', `u${n}`)).to.deep.equal({ later: true });
+    await give('unblock', 'u7');
+    expect(await codeOf(give('block', 'one more'))).to.equal('store_full');
+  });
+
+  it('are not kept where the center refuses', async () => {
+    const saved: string[] = [];
+    const orders = new Orders({ orders: () => null, saveOrders: (text) => saved.push(text) }, ignore);
+    const refuses = (): Promise<never> => Promise.reject(new ParleyError('unknown_account', 'There is nobody.'));
+    expect(await codeOf(orders.give({ kind: 'block', name: 'nobody', account: null }, refuses))).to.equal(
+      'unknown_account',
+    );
+    expect(saved).to.deep.equal([]);
   });
 });
