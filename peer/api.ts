@@ -1,4 +1,5 @@
 // The shape of a peer, for the front ends: peer.ts keeps it.
+import type { Arrival } from './arrivals.ts';
 import type { Consent, HistoryLine, LinkInfo, OutgoingMessage, PeerEvent, Person } from './events.ts';
 
 export interface PeerOptions {
@@ -19,6 +20,11 @@ export interface PeerOptions {
   listen?: { host: string; port: number };
   /** Begin with delivery held back. */
   hold?: boolean;
+  /**
+   * Whether what listeners and readers have taken has arrived where it is shown: messages count as shown only then. Those
+   * that never arrive come again with the next session.
+   */
+  arrival?: Arrival;
   /** Ends the peer as close() does. */
   signal?: AbortSignal;
 }

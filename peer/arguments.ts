@@ -50,7 +50,7 @@ ${helpLines('')
 
 Exit codes:
   0   all was done
-  1   a message was not delivered, a command failed, or the session was ended by the center
+  1   a message was not delivered or not printed, a command failed, or the session was ended by the center
   2   wrong arguments, a name that is not valid, a refused login, or the input ended before it was complete
   3   the center could not be reached, or is not the one it was before
   4   displaced: the account logged in somewhere else

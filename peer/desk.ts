@@ -2,6 +2,7 @@
 import { type DirectoryLock, waitForLock } from '../shared/directory.ts';
 import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { AccountFiles } from './account-files.ts';
+import { within } from './deadline.ts';
 import type { Feed } from './feed.ts';
 import { Inbox } from './inbox.ts';
 import { Incoming } from './incoming.ts';
@@ -14,6 +15,8 @@ import { Store } from './store.ts';
 
 /** How long the process that was displaced may take to let go of the account's files. */
 const lockTimeoutMs = 10_000;
+/** What was printed in the last moment is given this time to arrive; what has not then is shown again. */
+const arrivalTimeoutMs = 2_000;
 
 export interface DeskOptions {
   feed: Feed;
@@ -30,6 +33,7 @@ export class Desk {
   readonly inbox: Inbox;
   readonly links: Links;
   readonly orders: Orders;
+  readonly #feed: Feed;
   readonly #entered: Entered;
   readonly #files: AccountFiles;
   readonly #lock: DirectoryLock;
@@ -57,6 +61,7 @@ export class Desk {
 
   private constructor(entered: Entered, files: AccountFiles, lock: DirectoryLock, options: DeskOptions) {
     const { feed, isHistoryKept, onFailure } = options;
+    this.#feed = feed;
     this.#entered = entered;
     this.#files = files;
     this.#lock = lock;
@@ -87,6 +92,14 @@ export class Desk {
     this.orders.detach();
     this.inbox.detach();
     this.outbox.detach();
+  }
+
+  /** Commits, and waits until what was printed is flagged as shown; null where nothing is on its way. */
+  settle(): Promise<void> | null {
+    this.store.commit();
+    const settled = this.#feed.settled();
+    if (settled === null || this.store.closed) return null;
+    return within(arrivalTimeoutMs, settled).catch(() => undefined);
   }
 
   saveToken(token: string): void {

@@ -1,5 +1,7 @@
 // What a peer tells whoever runs it: one row of events, taken by listeners at once and by readers at their own speed.
-// A message counts as shown when everybody has taken it; while they lag, the inbox asks the center for no more.
+// A message counts as shown when everybody has taken it and it has arrived where it is shown; while that lags, the inbox
+// asks the center for no more.
+import { type Arrival, Arrivals } from './arrivals.ts';
 import type { PeerEvent } from './events.ts';
 import { type AnyReader, FeedReader, type Row } from './feed-reader.ts';
 
@@ -18,8 +20,9 @@ interface Listener {
 }
 
 export class Feed implements Row {
-  /** Called when entries were taken: there may be room for more messages. */
+  /** Called when entries were taken or shown: there may be room for more messages. */
   onTaken: () => void = () => undefined;
+  readonly #arrivals: Arrivals;
   #entries: Entry[] = [];
   /** The place of the first entry. */
   #first = 0;
@@ -30,16 +33,26 @@ export class Feed implements Row {
   readonly #listeners = new Set<Listener>();
   readonly #readers = new Set<AnyReader>();
 
-  /** Messages that not everybody has taken. */
+  constructor(arrival: Arrival | null = null) {
+    this.#arrivals = new Arrivals(arrival);
+    this.#arrivals.onArrived = () => this.onTaken();
+  }
+
+  /** Messages that not everybody has taken, or that are not shown yet. */
   get waitingMessages(): number {
-    return this.#messages;
+    return this.#messages + this.#arrivals.waiting;
+  }
+
+  /** Resolves when what all have taken is shown or lost; null where that is so now. */
+  settled(): Promise<void> | null {
+    return this.#arrivals.settled();
   }
 
   get end(): number {
     return this.#first + this.#entries.length;
   }
 
-  /** Tells everybody. onShown is called once when all have taken it. */
+  /** Tells everybody. onShown is called once when all have taken it and it has arrived. */
   emit(event: PeerEvent, onShown: (() => void) | null = null): void {
     const others = this.#entries.length - this.#messages;
     if (event.type === 'message') this.#messages += 1;
@@ -101,6 +114,7 @@ export class Feed implements Row {
     this.#entries = [];
     this.#messages = 0;
     this.#leftOut = 0;
+    this.#arrivals.forget();
   }
 
   entryAt(place: number): PeerEvent | undefined {
@@ -118,7 +132,7 @@ export class Feed implements Row {
     this.#first = taken;
     for (const { event, onShown } of gone) {
       if (event.type === 'message') this.#messages -= 1;
-      onShown?.();
+      if (onShown) this.#arrivals.add(onShown);
     }
     this.onTaken();
   }

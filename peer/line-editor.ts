@@ -163,3 +163,10 @@ export function complete(line: LineState, words: readonly string[]): { line: Lin
   const put = only && !line.text.slice(line.cursor).startsWith(' ') ? `${shared} ` : shared;
   return { line: insert(remove(line, start, line.cursor), put), choices: only ? [] : fitting };
 }
+
+/** Why a key left the line as it was, where the user should know. */
+export function refusal(before: LineState, after: LineState, key: Key): string | null {
+  if (key.type === 'paste-too-long') return 'What was pasted is too long; nothing was inserted.';
+  if (key.type === 'key' || key.text === '' || before !== after) return null;
+  return `The line is full: at most ${maxLineChars} characters.`;
+}

@@ -1,5 +1,5 @@
 // The program `peer`: arguments and environment in, a front end run, an exit code out.
-import { readFileSync } from 'node:fs';
+import { fstatSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { CommanderError } from 'commander';
 import { ParleyError } from '../shared/errors.ts';
@@ -9,6 +9,7 @@ import { type Arguments, readArguments } from './arguments.ts';
 import { CommandError } from './fields.ts';
 import { exitCodes, type SignInOptions } from './front.ts';
 import { runInteractive } from './interactive.ts';
+import { fileWrite, Output, type Write } from './output.ts';
 import { Peer } from './peer.ts';
 import { runPipe } from './pipe.ts';
 import { errorText } from './render.ts';
@@ -68,7 +69,7 @@ async function run(args: Arguments): Promise<number> {
   }
   const code = byHand
     ? await runOnTerminal(args, signIn, peerOptions, stop.signal)
-    : await runInPipe(args, signIn, peerOptions, stop);
+    : await runInPipe(args, signIn, peerOptions, stop.signal);
   return signalled ?? code;
 }
 
@@ -88,7 +89,7 @@ async function runOnTerminal(
   try {
     return await runInteractive({
       terminal,
-      makePeer: () => new Peer(peerOptions),
+      makePeer: () => new Peer({ ...peerOptions, arrival: (done) => terminal.whenPrinted(done) }),
       signIn,
       center: `${args.host}:${args.port}`,
       holds: args.hold,
@@ -104,29 +105,25 @@ async function runInPipe(
   args: Arguments,
   signIn: SignInOptions,
   peerOptions: PeerOptions,
-  stop: AbortController,
+  stop: AbortSignal,
 ): Promise<number> {
-  let lost: string | null = null;
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever read the output has gone: that is no failure, as with any tool in a pipe. A full disk is one.
-    if (error.code !== 'EPIPE') lost ??= error.code ?? error.message;
-    stop.abort();
-  });
+  // Whoever writes is told of it.
+  process.stdout.on('error', () => undefined);
   process.stderr.on('error', () => undefined);
-  const code = await runPipe({
-    peer: new Peer(peerOptions),
+  const toStream: Write = (text, done) => process.stdout.write(text, done);
+  const { fd } = process.stdout;
+  const output = new Output(fstatSync(fd).isFile() ? fileWrite(fd) : toStream);
+  return await runPipe({
+    peer: new Peer({ ...peerOptions, arrival: (done) => output.whenArrived(done) }),
     signIn,
     wait: args.wait,
     holds: args.hold,
     json: args.json,
     input: process.stdin,
-    out: (text) => process.stdout.write(text),
+    output,
     diagnose: (text) => process.stderr.write(text),
-    stop: stop.signal,
+    stop,
   });
-  if (lost === null) return code;
-  process.stderr.write(`peer: The output cannot be written (${lost}). What came is in the history.\n`);
-  return exitCodes.undelivered;
 }
 
 function readPeerOptions(args: Arguments): PeerOptions {

@@ -29,12 +29,13 @@ type State =
 export class Peer implements PeerApi {
   readonly #options: PeerOptions;
   readonly #address: CenterAddress;
-  readonly #feed = new Feed();
+  readonly #feed: Feed;
   #state: State = { kind: 'offline' };
   #listener: Listener | null = null;
 
   constructor(options: PeerOptions) {
     this.#options = options;
+    this.#feed = new Feed(options.arrival);
     const { host, port, fingerprint, ca, plain } = options;
     const dataDir = options.dataDir ?? defaultDataDir('peer', env);
     this.#address = { host, port, dataDir, fingerprint, ca, plain };

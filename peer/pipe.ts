@@ -19,7 +19,9 @@ import {
 } from './front.ts';
 import { JsonWriter, parseInput, parseSignIn, requestId } from './json.ts';
 import { LineSource } from './line-source.ts';
+import type { Output } from './output.ts';
 import { count } from './render.ts';
+import { Unshown } from './unshown.ts';
 import { type Request, TextWriter, type Writer } from './writer.ts';
 
 export interface PipeOptions {
@@ -29,9 +31,9 @@ export interface PipeOptions {
   holds: boolean;
   json: boolean;
   input: AsyncIterable<Uint8Array>;
-  out: (text: string) => void;
+  output: Output;
   diagnose: (text: string) => void;
-  /** Aborted by a signal or when nobody reads the output any more: go offline at once. */
+  /** Aborted by a signal: go offline at once. */
   stop: AbortSignal;
   /** Without progress for so long, waiting is given up. */
   giveUpMs?: number;
@@ -49,11 +51,8 @@ type Halt = { why: 'stopped' } | { why: 'ended'; code: ErrorCode };
 /** Runs to the end; resolves with the exit code. */
 export async function runPipe(options: PipeOptions): Promise<number> {
   const run = new PipeRun(options);
-  try {
-    return await run.run();
-  } finally {
-    await within(maxLeaveMs, options.peer.close()).catch(() => undefined);
-  }
+  const code = await run.run().finally(() => within(maxLeaveMs, options.peer.close()).catch(() => undefined));
+  return await run.finish(code);
 }
 
 class PipeRun {
@@ -62,6 +61,7 @@ class PipeRun {
   readonly #lines: LineSource;
   readonly #writer: Writer;
   readonly #conversation: Conversation;
+  readonly #unshown: Unshown;
   #halt: Halt | null = null;
   #wake: () => void = () => undefined;
   #failedCommands = 0;
@@ -70,7 +70,9 @@ class PipeRun {
     this.#options = options;
     this.#peer = options.peer;
     this.#lines = new LineSource(options.input);
-    this.#writer = options.json ? new JsonWriter(options.out) : new TextWriter(options.out, options.diagnose);
+    this.#unshown = new Unshown(options.output, () => this.#stopWaiting({ why: 'stopped' }));
+    const out = (text: string) => options.output.write(text);
+    this.#writer = options.json ? new JsonWriter(out) : new TextWriter(out, options.diagnose);
     this.#conversation = new Conversation({ holds: options.holds, keepUnstored: options.wait === 'stored' });
   }
 
@@ -80,10 +82,21 @@ class PipeRun {
     if (stop.aborted) onStop();
     stop.addEventListener('abort', onStop, { once: true });
     this.#peer.on((event) => this.#take(event));
-    const refused = await this.#signIn();
-    if (refused !== null) return refused;
-    const end = await this.#runCommands();
-    return await this.#leave(end);
+    return (await this.#signIn()) ?? (await this.#leave(await this.#runCommands()));
+  }
+
+  /** What was printed last may still be on its way. Resolves with the exit code, given what it would be. */
+  async finish(code: number): Promise<number> {
+    if (this.#halt?.why !== 'stopped') await this.#arrived();
+    const { text } = this.#unshown;
+    if (text === null) return code;
+    this.#options.diagnose(`peer: ${text}\n`);
+    return code === exitCodes.done ? exitCodes.undelivered : code;
+  }
+
+  /** A reader may be slow, but must read. */
+  #arrived(): Promise<void> {
+    return this.#options.output.settled(this.#options.giveUpMs ?? defaultGiveUpMs);
   }
 
   /** Everything that is being waited for comes to its end: input, replies, progress. */
@@ -98,6 +111,7 @@ class PipeRun {
     const news = this.#conversation.take(event);
     // A program may want to know of every link; for people most of that is nothing new.
     if (news || (this.#options.json && event.type === 'link')) this.#writer.event(event);
+    if (event.type === 'message') this.#unshown.watch();
     if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
     this.#wake();
   }
@@ -241,8 +255,10 @@ class PipeRun {
     const left = wait === 'none' ? [] : await this.#drain(wait);
     const halted = this.#halt;
     const why = this.#whyLeft(left);
-    if (halted === null) await this.#sayGoodbye(end);
-    else if (halted.why !== 'ended') return this.#haltCode();
+    if (halted === null) {
+      await this.#arrived();
+      await this.#sayGoodbye(end);
+    } else if (halted.why !== 'ended') return this.#haltCode();
     if (left.length > 0) this.#writer.left(left, why);
     const code = this.#haltCode();
     if (code !== exitCodes.done) return code;

@@ -149,6 +149,7 @@ export class Session {
       before.connection.close(reason);
     }
     if (!keepToken) this.desk.removeToken();
+    await this.desk.settle();
     this.#close(reason, null);
   }
 
@@ -267,9 +268,12 @@ export class Session {
     if (tokenEndCodes.has(reason.code)) this.desk.removeToken();
     if (reason.code === 'account_deleted') this.desk.removeName();
     // What cannot be written is not promised for later.
-    this.desk.store.commit();
+    const settling = this.desk.settle();
     const unsent = this.desk.outbox.kept;
-    this.#close(reason, isTold ? { type: 'ended', code: reason.code, text: safeText(reason.message), unsent } : null);
+    const ended = { type: 'ended' as const, code: reason.code, text: safeText(reason.message), unsent };
+    const close = () => this.#close(reason, isTold ? ended : null);
+    if (settling === null) close();
+    else this.#state = { kind: 'leaving', left: settling.then(close) };
   }
 
   #close(reason: ParleyError, ended: PeerEvent | null): void {

@@ -5,7 +5,8 @@ import type { ReadStream, WriteStream } from 'node:tty';
 import type { Question } from './command.ts';
 import { DumbScreen } from './dumb-screen.ts';
 import { type Key, KeyReader } from './keys.ts';
-import { complete, emptyLine, type LineState, maxLineChars, pressKey, remember } from './line-editor.ts';
+import { complete, emptyLine, type LineState, pressKey, refusal, remember } from './line-editor.ts';
+import { Output } from './output.ts';
 import { paint } from './paint.ts';
 import type { Line } from './render.ts';
 import { type Footer, Screen } from './screen.ts';
@@ -57,6 +58,7 @@ export class Terminal {
   onLeave: () => void = () => undefined;
   readonly #input: ReadStream;
   readonly #output: WriteStream;
+  readonly #written: Output;
   readonly #color: boolean;
   readonly #screen: Screen | DumbScreen;
   readonly #dumb: boolean;
@@ -72,6 +74,7 @@ export class Terminal {
   constructor(options: TerminalOptions) {
     this.#input = options.input;
     this.#output = options.output;
+    this.#written = new Output((text, done) => this.#output.write(text, done));
     this.#color = options.color;
     this.#dumb = options.dumb;
     this.#screen = options.dumb ? new DumbScreen() : new Screen();
@@ -132,6 +135,11 @@ export class Terminal {
     this.#write(bytes + this.#footer());
   }
 
+  /** Calls back once: whether all that was printed until now is on the terminal. */
+  whenPrinted(done: (isPrinted: boolean) => void): void {
+    this.#written.whenArrived(done);
+  }
+
   /** What stands above the prompt until the next call. */
   setStatus(lines: readonly string[]): void {
     if (lines.length === this.#status.length && lines.every((line, index) => line === this.#status[index])) return;
@@ -152,7 +160,7 @@ export class Terminal {
   }
 
   #write(bytes: string): void {
-    if (this.#state === 'open' && bytes !== '') this.#output.write(bytes);
+    if (this.#state === 'open' && bytes !== '') this.#written.write(bytes);
   }
 
   #draw(): void {
@@ -186,7 +194,8 @@ export class Terminal {
 
   #press(key: Key): void {
     const asking = this.#asking;
-    if (key.type === 'key' && key.name === 'suspend') this.#suspend();
+    // The whole job, as the terminal itself would do: whoever started this program must stop, too.
+    if (key.type === 'key' && key.name === 'suspend') process.kill(0, 'SIGTSTP');
     else if (asking !== null) this.#type(asking, key);
     else if (key.type === 'key' && key.name === 'interrupt') this.onLeave();
     else if (this.#ahead.length < maxKeysAhead) this.#ahead.push(key);
@@ -256,11 +265,6 @@ export class Terminal {
 
   readonly #onResize = (): void => this.#draw();
 
-  #suspend(): void {
-    // The whole job, as the terminal itself would do: whoever started this program must stop, too.
-    process.kill(0, 'SIGTSTP');
-  }
-
   readonly #onSuspend = (): void => {
     this.#release();
     process.kill(process.pid, 'SIGSTOP');
@@ -290,11 +294,4 @@ export class Terminal {
       // The terminal is gone: nothing is left to restore.
     }
   }
-}
-
-/** Why a key left the line as it was, where the user should know. */
-function refusal(before: LineState, after: LineState, key: Key): string | null {
-  if (key.type === 'paste-too-long') return 'What was pasted is too long; nothing was inserted.';
-  if (key.type === 'key' || key.text === '' || before !== after) return null;
-  return `The line is full: at most ${maxLineChars} characters.`;
 }

@@ -42,6 +42,56 @@ describe('feed', () => {
     expect([shown, feed.waitingMessages]).to.deep.equal([[1], 1]);
   });
 
+  describe('with an output behind it', () => {
+    let asked: ((hasArrived: boolean) => void)[];
+
+    beforeEach(() => {
+      asked = [];
+      feed = new Feed((done) => asked.push(done));
+      feed.on(() => undefined);
+    });
+
+    const arrives = (hasArrived: boolean) => asked.shift()!(hasArrived);
+
+    it('counts messages as shown when they have arrived, and asks once for many', async () => {
+      let taken = 0;
+      feed.onTaken = () => {
+        taken += 1;
+      };
+      emit(1, 2, 3);
+      expect([shown, asked.length, feed.waitingMessages]).to.deep.equal([[], 1, 3]);
+      arrives(true);
+      expect([shown, asked.length, feed.waitingMessages]).to.deep.equal([[1], 1, 2]);
+      const before = taken;
+      const settled = feed.settled();
+      arrives(true);
+      await settled;
+      expect(shown).to.deep.equal([1, 2, 3]);
+      expect(taken).to.equal(before + 1);
+      expect([asked.length, feed.settled()]).to.deep.equal([0, null]);
+    });
+
+    it('does not count what is lost, nor what comes after it', async () => {
+      emit(1, 2);
+      const settled = feed.settled();
+      arrives(false);
+      await settled;
+      emit(3);
+      expect([shown, asked.length, feed.waitingMessages, feed.settled()]).to.deep.equal([[], 0, 3, null]);
+    });
+
+    it('does not take what comes in the next session for what arrives of the last', () => {
+      emit(1, 2);
+      feed.finish();
+      feed.begin();
+      emit(3);
+      arrives(true);
+      expect(shown).to.deep.equal([1]);
+      arrives(true);
+      expect(shown).to.deep.equal([1, 3]);
+    });
+  });
+
   it('keeps what nobody takes for whoever comes first', async () => {
     emit(1, 2);
     const heard: string[] = [];

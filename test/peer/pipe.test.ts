@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { LinkInfo } from '../../peer/events.ts';
 import { exitCodes } from '../../peer/front.ts';
+import { Output } from '../../peer/output.ts';
 import { type PipeOptions, runPipe } from '../../peer/pipe.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { FakePeer } from '../helpers/fake-peer.ts';
@@ -27,9 +28,10 @@ async function run(input: string | AsyncIterable<Uint8Array>, more: Partial<Pipe
     holds: false,
     json: false,
     input: typeof input === 'string' ? bytes(input) : input,
-    out: (text) => {
+    output: new Output((text, done) => {
       out += text;
-    },
+      done();
+    }),
     diagnose: (text) => {
       diagnosed += text;
     },
