@@ -40,6 +40,8 @@ export interface From {
   loopback: boolean;
   /** Somebody is logged in from this address (IPv6: this /64). */
   hasLiveSession: boolean;
+  /** Whether an answer can still reach whoever asks; without it, it can. */
+  isConnected?: () => boolean;
 }
 
 export interface LoggedIn {
@@ -196,7 +198,7 @@ async function judge(
   // A missing account is looked up as well (no id is 0), so that it takes the same steps.
   const isFamiliar = () => store.isFamiliar(account?.id ?? 0, key, address);
   await lockout.judge({ name, address, hasLiveSession: from.hasLiveSession, isFamiliar }, () =>
-    passwords.verify(password, account?.passwordHash ?? null),
+    passwords.verify(password, account?.passwordHash ?? null, from.isConnected),
   );
 }
 

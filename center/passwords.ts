@@ -19,12 +19,21 @@ export interface PasswordsOptions {
   maxWaiting?: number;
 }
 
+interface Waiting {
+  /** Whether anybody is there for the answer. */
+  isWanted: () => boolean;
+  start(): void;
+  refuse(error: ParleyError): void;
+}
+
+const always = () => true;
+
 export class Passwords {
   readonly #cost: number;
   readonly #atOnce: number;
   readonly #maxWaiting: number;
   readonly #dummyHash: string;
-  readonly #waiting: { start: () => void; refuse: (error: ParleyError) => void }[] = [];
+  readonly #waiting: Waiting[] = [];
   #running = 0;
   #hashMs = firstHashMs;
   /** Set by close; resolved when the last one running is done. */
@@ -44,11 +53,15 @@ export class Passwords {
     return this.#run(() => bcrypt.hash(password, this.#cost));
   }
 
-  /** hash null: there is no such account, which costs as much time as a wrong password. Throws busy where too many wait. */
-  async verify(password: string, hash: string | null): Promise<boolean> {
+  /**
+   * hash null: there is no such account, which costs as much time as a wrong password. isWanted is asked before work begins:
+   * what nobody waits for any more is not computed. That gives whoever hangs up no guess for nothing, since nothing of the
+   * answer has come to be; what has begun is finished, and counts. Throws busy where too many wait, timeout where unwanted.
+   */
+  async verify(password: string, hash: string | null, isWanted: () => boolean = always): Promise<boolean> {
     // bcrypt stops reading at 72 bytes or a NUL: what is longer could pass for what is right.
     const readable = Buffer.byteLength(password) <= maxPasswordBytes && !password.includes('\0');
-    const same = await this.#run(() => bcrypt.compare(password, hash ?? this.#dummyHash));
+    const same = await this.#run(() => bcrypt.compare(password, hash ?? this.#dummyHash), isWanted);
     return same && readable && hash !== null;
   }
 
@@ -61,26 +74,43 @@ export class Passwords {
     return this.#closing.promise;
   }
 
-  async #run<T>(work: () => Promise<T>): Promise<T> {
-    await this.#place();
+  async #run<T>(work: () => Promise<T>, isWanted: () => boolean = always): Promise<T> {
+    await this.#place(isWanted);
     const startedAtMs = performance.now();
     try {
       return await work();
     } finally {
       this.#hashMs = performance.now() - startedAtMs;
       this.#running -= 1;
-      this.#waiting.shift()?.start();
+      this.#startNext();
       if (this.#running === 0) this.#closing?.resolve();
     }
   }
 
+  #startNext(): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      if (next.isWanted()) return next.start();
+      next.refuse(unwanted());
+    }
+  }
+
+  #dropUnwanted(): void {
+    for (const one of this.#waiting.splice(0)) {
+      if (one.isWanted()) this.#waiting.push(one);
+      else one.refuse(unwanted());
+    }
+  }
+
   /** Waits for a place and takes it. */
-  async #place(): Promise<void> {
+  async #place(isWanted: () => boolean): Promise<void> {
     if (this.#closing !== null) throw new ParleyError('shutting_down', 'The center is stopping.');
+    if (!isWanted()) throw unwanted();
     if (this.#running < this.#atOnce) {
       this.#running += 1;
       return;
     }
+    // Those who hung up keep nobody out.
+    if (this.#waiting.length >= this.#maxWaiting) this.#dropUnwanted();
     if (this.#waiting.length >= this.#maxWaiting) {
       const retryAfterMs = Math.ceil((this.#waiting.length * this.#hashMs) / this.#atOnce);
       throw new ParleyError('busy', 'Too many are logging in just now. Please try again in a moment.', {
@@ -93,7 +123,11 @@ export class Passwords {
         this.#running += 1;
         resolve();
       };
-      this.#waiting.push({ start, refuse: reject });
+      this.#waiting.push({ isWanted, start, refuse: reject });
     });
   }
+}
+
+function unwanted(): ParleyError {
+  return new ParleyError('timeout', 'The connection is gone.');
 }

@@ -57,7 +57,12 @@ export async function resume(session: Session, body: parley.Resume.$Properties):
 
 function origin(session: Session): From {
   const { address, loopback, counted } = session.from;
-  return { address, loopback, hasLiveSession: session.services.sessions.hasLiveSession(counted) };
+  return {
+    address,
+    loopback,
+    hasLiveSession: session.services.sessions.hasLiveSession(counted),
+    isConnected: () => session.state.name !== 'ended',
+  };
 }
 
 /** The steps that every way in shares: the key is proved, the account judged, the older session displaced. */

@@ -317,6 +317,25 @@ describe('login', () => {
       expect((await store.account(first.account.id))?.session).to.equal(null);
     });
 
+    it('checks nothing for a connection that is gone, and counts what has begun before it went', async () => {
+      let isConnected = false;
+      const from = { ...here, isConnected: () => isConnected };
+      for (let times = 0; times < 4; times += 1) {
+        await refused(loginSeas({ password: 'wrong password' }, from), 'timeout');
+        await refused(loginSeas({}, from), 'timeout');
+      }
+      isConnected = true;
+      const verify = sinon.stub(passwords, 'verify').callsFake((typed, hash, isWanted) => {
+        const begun = verify.wrappedMethod.call(passwords, typed, hash, isWanted);
+        isConnected = false;
+        return begun;
+      });
+      const wrong = await refused(loginSeas({ password: 'wrong password' }, from), 'bad_credentials');
+      expect(wrong.attemptsLeft).to.equal(2);
+      verify.restore();
+      expect((await refused(loginSeas({ password: 'wrong password' }), 'bad_credentials')).attemptsLeft).to.equal(1);
+    });
+
     it('passes on that the store has failed, and counts nothing', async () => {
       const failed = sinon.stub(store, 'claimSession').rejects(new StoreError('failed', 'disk'));
       for (let tries = 0; tries < 4; tries += 1) {

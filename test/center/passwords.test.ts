@@ -1,5 +1,6 @@
 import bcrypt from 'bcrypt';
 import { expect } from 'chai';
+import sinon from 'sinon';
 import { Passwords } from '../../center/passwords.ts';
 import { ParleyError } from '../../shared/errors.ts';
 
@@ -21,6 +22,7 @@ describe('Passwords', () => {
   });
 
   afterEach(async () => {
+    sinon.restore();
     await passwords.close();
   });
 
@@ -85,6 +87,37 @@ describe('Passwords', () => {
     const order: number[] = [];
     await Promise.all([0, 1, 2, 3].map((turn) => narrow.verify('summerisover', null).then(() => order.push(turn))));
     expect(order).to.deep.equal([0, 1, 2, 3]);
+    await narrow.close();
+  });
+
+  it('are not checked where nobody waits for the answer any more, and hold nobody up', async () => {
+    const narrow = new Passwords({ cost: 4, atOnce: 1, maxWaiting: 2 });
+    const hash = await narrow.hash('summerisover');
+    const compare = sinon.spy(bcrypt, 'compare');
+    let isConnected = true;
+    const running = narrow.verify('wrong password', hash, () => isConnected);
+    const dropped = [1, 2].map(() => errorOf(narrow.verify('summerisover', hash, () => isConnected)));
+    isConnected = false;
+    // The queue is full only of those who are gone.
+    const next = narrow.verify('summerisover', hash, () => true);
+    expect((await Promise.all(dropped)).map(({ code }) => code)).to.deep.equal(['timeout', 'timeout']);
+    expect((await errorOf(narrow.verify('summerisover', hash, () => isConnected))).code).to.equal('timeout');
+    expect(await running, 'what has begun is finished').to.equal(false);
+    expect(await next).to.equal(true);
+    expect(compare.callCount).to.equal(2);
+    await narrow.close();
+  });
+
+  it('whose turn comes when nobody waits any more are passed over', async () => {
+    const narrow = new Passwords({ cost: 4, atOnce: 1 });
+    const hash = await narrow.hash('summerisover');
+    let isConnected = true;
+    const running = narrow.verify('summerisover', hash);
+    const dropped = errorOf(narrow.verify('summerisover', hash, () => isConnected));
+    const next = narrow.verify('summerisover', hash);
+    isConnected = false;
+    expect((await dropped).code).to.equal('timeout');
+    expect([await running, await next]).to.deep.equal([true, true]);
     await narrow.close();
   });
 
