@@ -7,12 +7,16 @@ import { Passwords } from '../../center/passwords.ts';
 import { openSqliteStore } from '../../center/store/sqlite.ts';
 import { makeDirectory } from '../../shared/directory.ts';
 
-/** The account with number n is u00000 and so on, and has the id firstId + n. */
+/** The account with number n has the id firstId + n. */
 export const firstId = 2 ** 32;
-/** As load/parley_login.c has it. */
-const password = 'bench password';
+/** As load/parley_login.c and load/xmpp.c have it. */
+export const password = 'bench password';
 /** Asked of the store at once. */
 const sliceAccounts = 1000;
+
+export function accountName(n: number): string {
+  return `u${String(n).padStart(5, '0')}`;
+}
 
 /** Makes a data directory with so many accounts, and the identity as PEM files beside it for a bare relay over TLS. */
 export async function makeDataDir(
@@ -29,7 +33,7 @@ export async function makeDataDir(
     const slice = Math.min(sliceAccounts, accounts.count - from);
     await Promise.all(
       Array.from({ length: slice }, (_, i) => {
-        const name = `u${String(from + i).padStart(5, '0')}`;
+        const name = accountName(from + i);
         return store.createAccount({ id: firstId + from + i, name, passwordHash, createdAtMs: Date.now() });
       }),
     );

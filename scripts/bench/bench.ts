@@ -7,9 +7,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import { type Figure, failedFigure, type Row, type SystemFigures } from './figures.ts';
 import { compileGenerator, Generator } from './generator.ts';
 import { type LinkFigures, measureLinks, renderLinks } from './links.ts';
+import type { Measurement, Scale } from './measurement.ts';
 import { Processes, pinned } from './processes.ts';
-import { type Measurement, measurements, type Scale } from './rows.ts';
-import { type Started, type System, systems } from './systems.ts';
+import { measurements } from './rows.ts';
+import type { Started } from './starting.ts';
+import { type System, systems } from './systems.ts';
 import { amount, renderTable } from './table.ts';
 
 interface Flags {
@@ -117,8 +119,14 @@ class Bench {
       const accounts = measurement.accounts(this.#scale);
       const started = await system.start(this.#processes, { dir, accounts, bcryptCost: measurement.bcryptCost });
       if (system.visit) {
-        const visitors = String(measurement.visitors(this.#scale));
-        const args = ['--port', String(started.port), '--connections', visitors, ...system.args, ...system.visit];
+        const args = [
+          '--port',
+          String(started.port),
+          '--connections',
+          String(accounts),
+          ...system.args,
+          ...system.visit,
+        ];
         await this.#generator.run([system.driver, 'visit', ...args]);
       }
       return started;

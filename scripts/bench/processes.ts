@@ -86,6 +86,18 @@ export class Processes {
     return { pid: child.pid!, stop: (how) => stop(child, how) };
   }
 
+  /** Runs a child to its end. Rejects with what it printed if it fails. */
+  async run(
+    command: string,
+    args: string[],
+    options: { cwd?: string; env?: Record<string, string> } = {},
+  ): Promise<void> {
+    const child = this.start(cores.server, command, args, options);
+    const output = gather(child);
+    const [status] = await once(child, 'exit');
+    if (status !== 0) throw new Error(`${command} failed:\n${output()}`);
+  }
+
   /** Ends all that run. */
   async end(): Promise<void> {
     await Promise.all([...this.#running].map((child) => stop(child)));

@@ -1,76 +1,30 @@
 // The rows: what is done with each system, and what Parley is to reach.
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Figure, figureOf, type RowHead, type Target } from './figures.ts';
-import type { Generator, LoadResult, LoadRun } from './generator.ts';
-import { delay, residentBytes } from './processes.ts';
-import type { Started, System, SystemName } from './systems.ts';
+import { comeBack, idle } from './crowds.ts';
+import { figureOf, type RowHead, type Target } from './figures.ts';
+import {
+  byPassword,
+  cheapHash,
+  common,
+  everybody,
+  type Measurement,
+  parley,
+  value,
+  versus,
+  versusTls,
+  xmpp,
+} from './measurement.ts';
+import type { SystemName } from './systems.ts';
 
-export interface Scale {
-  seconds: number;
-  warmupSeconds: number;
-  pairs: number;
-  listeners: number;
-  loginsAtOnce: number;
-  comeBack: number;
-  idle: { few: number; many: number };
-}
-
-export interface RoundContext {
-  generator: Generator;
-  system: System;
-  started: Started;
-  scale: Scale;
-  /** Empty at the start of the row. */
-  dir: string;
-}
-
-/** Rows that are measured together, of one start of each system. */
-export interface Measurement {
-  name: string;
-  rows: RowHead[];
-  systems: SystemName[];
-  accounts(scale: Scale): number;
-  bcryptCost: number;
-  /** How many come once before the row where the system needs that. */
-  visitors(scale: Scale): number;
-  /** A figure for each of the rows. */
-  round(context: RoundContext): Promise<Figure[]>;
-}
-
-const everybody: SystemName[] = [
-  'relay',
-  'parley',
-  'relay-tls',
-  'parley-tls',
-  'nats',
-  'ngircd',
-  'mosquitto',
-  'ejabberd',
-  'prosody',
-];
 const keeping: SystemName[] = ['parley', 'parley-tls', 'mosquitto', 'ejabberd', 'prosody'];
-const parley: SystemName[] = ['parley', 'parley-tls'];
-const cheapHash = 4;
 const usualHash = 12;
-const warmSeconds = 4;
-const settleMs = 1000;
-const maxSettleMs = 20_000;
-/** Resident memory that changed by less than this between two looks is settled. */
-const settledShare = 0.002;
 const drainTimeoutSeconds = 60;
-const comeBackTimeoutSeconds = 60;
 
-/** Against the systems that do comparable work: at least three times as good. */
-const versus: Target[] = [
-  { system: 'parley', of: 'ejabberd', atLeast: 3 },
-  { system: 'parley', of: 'prosody', atLeast: 3 },
-];
 const againstRelay = (plain: number, tls: number): Target[] => [
   { system: 'parley', of: 'relay', atLeast: plain },
   { system: 'parley-tls', of: 'relay-tls', atLeast: tls },
 ];
-const value = (system: SystemName, atLeast: number): Target => ({ system, of: null, atLeast });
 const perSecond = (name: string, title: string, targets: Target[]): RowHead => ({
   name,
   title,
@@ -78,12 +32,6 @@ const perSecond = (name: string, title: string, targets: Target[]): RowHead => (
   better: 'higher',
   targets,
 });
-
-function common({ system, started, scale }: RoundContext): string[] {
-  const { seconds, warmupSeconds } = scale;
-  const server = ['--port', String(started.port), '--server', String(started.pid)];
-  return [...server, '--seconds', String(seconds), '--warmup', String(warmupSeconds), ...system.args];
-}
 
 function relayed(name: string, title: string, inFlight: number, more: Partial<Measurement> & { args?: string[] }) {
   const { args = [], ...rest } = more;
@@ -93,7 +41,6 @@ function relayed(name: string, title: string, inFlight: number, more: Partial<Me
     systems: everybody,
     accounts: (scale) => scale.pairs * 2,
     bcryptCost: cheapHash,
-    visitors: (scale) => scale.pairs * 2,
     async round(context) {
       const { generator, system, scale } = context;
       const connections = ['--connections', String(scale.pairs * 2), '--inflight', String(inFlight)];
@@ -128,7 +75,6 @@ function away(inFlight: number, targets: Target[], drainTargets: Target[]): Meas
     systems: keeping,
     accounts: (scale) => scale.pairs * 2,
     bcryptCost: cheapHash,
-    visitors: (scale) => scale.pairs * 2,
     async round(context) {
       const { generator, system, started, scale } = context;
       const pairs = ['--connections', String(scale.pairs)];
@@ -147,111 +93,29 @@ function away(inFlight: number, targets: Target[], drainTargets: Target[]): Meas
   };
 }
 
-function logins(name: string, title: string, bcryptCost: number, more: { args: string[]; systems: SystemName[] }) {
+interface LoginsOptions {
+  bcryptCost: number;
+  args: string[];
+  systems: SystemName[];
+  /** However short the rounds are. */
+  leastSeconds?: number;
+}
+
+function logins(name: string, title: string, options: LoginsOptions): Measurement {
+  const { bcryptCost, args, systems, leastSeconds = 0 } = options;
   return {
     name,
-    rows: [perSecond(name, title, more.systems.includes('ejabberd') ? versus : [])],
-    systems: more.systems,
+    rows: [perSecond(name, title, systems.includes('ejabberd') ? [...versus, ...versusTls] : [])],
+    systems,
     accounts: (scale) => scale.loginsAtOnce,
     bcryptCost,
-    visitors: (scale) => scale.loginsAtOnce,
     async round(context) {
       const { generator, system, scale } = context;
-      const args = ['--connections', String(scale.loginsAtOnce), ...more.args];
-      return [figureOf(await generator.run([system.driver, 'login', ...common(context), ...args]))];
+      const seconds = String(Math.max(scale.seconds, leastSeconds));
+      const more = ['--connections', String(scale.loginsAtOnce), '--seconds', seconds, ...args];
+      return [figureOf(await generator.run([system.driver, 'login', ...common(context), ...more]))];
     },
-  } satisfies Measurement;
-}
-
-/** Waits until the memory of a server stays as it is, or for long enough. */
-async function settledBytes(pid: number): Promise<number> {
-  const until = performance.now() + maxSettleMs;
-  await delay(settleMs);
-  for (let last = residentBytes(pid); ; ) {
-    await delay(settleMs);
-    const now = residentBytes(pid);
-    if (Math.abs(now - last) < last * settledShare || performance.now() > until) return now;
-    last = now;
-  }
-}
-
-const idle: Measurement = {
-  name: 'idle',
-  rows: [
-    {
-      name: 'idle',
-      title: 'memory of an idle connection',
-      unit: 'bytes',
-      better: 'lower',
-      targets: [value('parley', 6000), value('parley-tls', 50_000), ...versus],
-    },
-  ],
-  systems: everybody,
-  accounts: (scale) => scale.idle.many,
-  bcryptCost: cheapHash,
-  visitors: (scale) => scale.idle.many,
-  async round(context) {
-    const { generator, system, started, scale } = context;
-    needFiles(scale.idle.many);
-    const { few, many } = scale.idle;
-    const begin = async (first: number, count: number) => {
-      const args = ['--first', String(first), '--connections', String(count)];
-      const run = await generator.begin([system.driver, 'idle', ...common(context), ...args]);
-      await run.line();
-      return { run, bytes: await settledBytes(started.pid) };
-    };
-    const end = async ({ run }: { run: LoadRun }) => {
-      run.finish();
-      await run.line();
-    };
-    // A server that has just begun grows with its first work and its first crowd, whatever stays connected.
-    const warm = ['--connections', String(scale.loginsAtOnce), '--seconds', String(warmSeconds)];
-    await generator.run([system.driver, 'login', ...common(context), ...warm]);
-    await end(await begin(0, few));
-    const before = await begin(0, few);
-    const after = await begin(few, many - few);
-    await end(before);
-    await end(after);
-    return [{ value: (after.bytes - before.bytes) / (many - few), refused: null }];
-  },
-};
-
-const comeBack: Measurement = {
-  name: 'back',
-  rows: [
-    {
-      name: 'back',
-      title: 'all back after the server was killed and started again',
-      unit: 's',
-      better: 'lower',
-      targets: [value('parley', 10), value('parley-tls', 10), ...versus],
-    },
-  ],
-  systems: [...parley, 'mosquitto', 'ejabberd', 'prosody'],
-  accounts: (scale) => scale.comeBack,
-  bcryptCost: cheapHash,
-  visitors: (scale) => scale.comeBack,
-  async round(context) {
-    const { generator, system, started, scale } = context;
-    needFiles(scale.comeBack);
-    const server = ['--port', String(started.port), ...system.args];
-    const args = ['--connections', String(scale.comeBack), '--seconds', String(comeBackTimeoutSeconds), '--by-token'];
-    const run = await generator.begin([system.driver, 'back', ...server, ...args]);
-    await run.line();
-    await started.stop('kill');
-    Object.assign(started, await started.again());
-    const result = JSON.parse(await run.line()) as LoadResult;
-    const missing = scale.comeBack - result.count;
-    const refused = missing > 0 ? `${missing} were not back in ${comeBackTimeoutSeconds} s` : null;
-    // How busy the generator was says nothing here: it waits for the server, or between two tries.
-    return [{ value: refused === null ? result.seconds : null, refused, loadShare: result.loadShare }];
-  },
-};
-
-/** Throws where a process may not open so many connections. */
-function needFiles(connections: number): void {
-  const limit = Number(/^Max open files +\d+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 0);
-  if (limit < connections + 200) throw new Error(`only ${limit} open files are allowed (ulimit -Hn)`);
+  };
 }
 
 export const measurements: readonly Measurement[] = [
@@ -284,19 +148,28 @@ export const measurements: readonly Measurement[] = [
     systems: everybody,
     accounts: (scale) => scale.listeners + 1,
     bcryptCost: cheapHash,
-    visitors: (scale) => scale.listeners + 1,
     async round(context) {
       const { generator, system, scale } = context;
       const args = ['--connections', String(scale.listeners + 1)];
       return [figureOf(await generator.run([system.driver, 'fanout', ...common(context), ...args]))];
     },
   },
-  logins('login-4', 'logins by password (bcrypt cost 4)', cheapHash, {
-    args: [],
-    systems: [...parley, 'ejabberd', 'prosody'],
+  logins('login-4', 'logins by password (bcrypt cost 4)', {
+    bcryptCost: cheapHash,
+    args: byPassword,
+    systems: [...parley, ...xmpp],
   }),
-  logins('login-12', 'logins by password (bcrypt cost 12, the default)', usualHash, { args: [], systems: parley }),
-  logins('login-token', 'logins by token', cheapHash, { args: ['--by-token'], systems: parley }),
+  logins('login-12', 'logins by password (bcrypt cost 12, the default)', {
+    bcryptCost: usualHash,
+    args: byPassword,
+    systems: parley,
+    leastSeconds: 4,
+  }),
+  logins('login-token', 'logins with no password to hash (Parley: by token; XMPP: by SCRAM)', {
+    bcryptCost: cheapHash,
+    args: [],
+    systems: [...parley, ...xmpp],
+  }),
   comeBack,
   idle,
 ];

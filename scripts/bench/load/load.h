@@ -23,8 +23,7 @@ struct options {
   enum pace pace;
   const char *history; // a file that receivers fsync before they acknowledge; NULL: they only show
   uint64_t first_id;   // Parley: the account id of account 0
-  bool by_token;       // Parley: log in by token
-  bool registers;      // XMPP: make the account first
+  bool by_password;    // the server is to hash a password; else Parley takes a token, once there is one, and XMPP SCRAM
   bool delayed_acks;   // the server writes without waiting for TCP's acknowledgements (TCP_NODELAY): they may come late
   bool persistent;     // MQTT: sessions outlive their connections
   int server_pid;      // 0: not known
@@ -91,6 +90,7 @@ void tls_exporter(struct conn *c, unsigned char out[32]);
 
 struct driver {
   const char *name;
+  const char *alpn; // what it names over TLS (RFC 7301); NULL: nothing
   /** Once, before any connection. */
   void (*prepare)(void);
   /** Connected: begins to log in; ends with work->ready. */

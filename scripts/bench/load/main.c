@@ -28,7 +28,7 @@ static const struct work *const works[] = {&relay_work,  &visit_work, &away_work
 static const double longest_seconds = 300;
 static const double heartbeat_seconds = 8;
 
-enum { TLS = 256, PORT, CONNECTIONS, FIRST, INFLIGHT, BODY, SECONDS, WARMUP, PACE, HISTORY, FIRST_ID, TOKEN, REGISTERS, PERSISTENT, DELAYED_ACKS, SERVER, EXPECTED, AT_ONCE };
+enum { TLS = 256, PORT, CONNECTIONS, FIRST, INFLIGHT, BODY, SECONDS, WARMUP, PACE, HISTORY, FIRST_ID, BY_PASSWORD, PERSISTENT, DELAYED_ACKS, SERVER, EXPECTED, AT_ONCE };
 static const struct option names[] = {{"port", 1, 0, PORT},
                                       {"tls", 0, 0, TLS},
                                       {"connections", 1, 0, CONNECTIONS},
@@ -40,8 +40,7 @@ static const struct option names[] = {{"port", 1, 0, PORT},
                                       {"pace", 1, 0, PACE},
                                       {"history", 1, 0, HISTORY},
                                       {"first-id", 1, 0, FIRST_ID},
-                                      {"by-token", 0, 0, TOKEN},
-                                      {"registers", 0, 0, REGISTERS},
+                                      {"by-password", 0, 0, BY_PASSWORD},
                                       {"persistent", 0, 0, PERSISTENT},
                                       {"delayed-acks", 0, 0, DELAYED_ACKS},
                                       {"server", 1, 0, SERVER},
@@ -63,8 +62,7 @@ static void read_options(int argc, char **argv) {
     case PACE: options.pace = strcmp(optarg, "settled") ? PACE_RECEIVED : PACE_SETTLED; break;
     case HISTORY: options.history = optarg; break;
     case FIRST_ID: options.first_id = strtoull(optarg, NULL, 10); break;
-    case TOKEN: options.by_token = true; break;
-    case REGISTERS: options.registers = true; break;
+    case BY_PASSWORD: options.by_password = true; break;
     case PERSISTENT: options.persistent = true; break;
     case DELAYED_ACKS: options.delayed_acks = true; break;
     case SERVER: options.server_pid = atoi(optarg); break;

@@ -125,6 +125,7 @@ void parley_frame(struct conn *c, unsigned request, unsigned number, const unsig
 static void heartbeat(struct conn *c) { parley_frame(c, 0, FRAME_HEARTBEAT, NULL, 0); }
 
 const struct driver parley_driver = {.name = "parley",
+                                     .alpn = "parley/1",
                                      .prepare = parley_prepare,
                                      .start = parley_hello,
                                      .parse = parse,

@@ -78,7 +78,7 @@ static void log_in(struct conn *c, const struct field *nonce, const struct field
   unsigned char body[TOKEN_MAX + 512];
   char name[32];
   snprintf(name, sizeof name, "u%05u", options.first + c->index);
-  if (options.by_token && p->token) {
+  if (!options.by_password && p->token) {
     at = write_bytes(body, 1, p->token, strlen(p->token));
     at = write_bytes(at, 2, public_key, public_key_bytes);
     at = write_bytes(at, 3, signature, signature_bytes);

@@ -4,13 +4,19 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <string.h>
 
 static SSL_CTX *context;
-static const unsigned char alpn[] = "\x08parley/1";
-enum { READ_BUFFER = 65536, MANY = 1000 };
+enum { READ_BUFFER = 65536, MANY = 1000, ALPN_MAX = 32 };
 
 void tls_start(void) {
   context = SSL_CTX_new(TLS_client_method());
+  if (driver->alpn) {
+    // RFC 7301: each name behind its length.
+    unsigned char names[ALPN_MAX] = {(unsigned char)strlen(driver->alpn)};
+    memcpy(names + 1, driver->alpn, names[0]);
+    SSL_CTX_set_alpn_protos(context, names, names[0] + 1u);
+  }
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
   SSL_CTX_set1_groups_list(context, "X25519");
@@ -27,7 +33,6 @@ void tls_start(void) {
 
 void tls_begin(struct conn *c) {
   c->ssl = SSL_new(context);
-  SSL_set_alpn_protos(c->ssl, alpn, sizeof alpn - 1);
   SSL_set_fd(c->ssl, c->fd);
   SSL_set_connect_state(c->ssl);
 }

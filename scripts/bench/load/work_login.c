@@ -44,8 +44,8 @@ static void loop_for(double seconds) {
 static void run(void) {
   again = calloc(2 * options.connections, sizeof *again);
   if (!again) fail("no memory");
-  if (options.by_token) {
-    // The first login, which is by password, brings the token.
+  if (!options.by_password) {
+    // Parley's first login, which is by password, brings the token.
     open_all();
     for (unsigned i = 0; i < options.connections; i++) conn_close(&conns[i]);
     io_turn(0);

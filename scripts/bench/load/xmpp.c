@@ -1,20 +1,20 @@
-// XMPP over plain TCP (RFC 6120, 6121): SASL PLAIN, messages of type chat. Where mail for the absent is measured, stream
-// management (XEP-0198) tells what the server has handled: the nearest that XMPP has to "accepted".
-#include "lines.h"
-#include "load.h"
+// XMPP (RFC 6120, 6121), over TLS from the first byte (XEP-0368) where asked: messages of type chat. SCRAM, or PLAIN (--by-password),
+// for which the server hashes the password itself. Where mail for the absent is measured, stream management (XEP-0198) tells
+// what the server has handled: the nearest that XMPP has to "accepted".
+#include "xmpp.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum step { FEATURES, REGISTERED, AUTHENTICATED, RESTARTED, BOUND, MANAGED, THERE };
+enum step { FEATURES, AUTHENTICATED, RESTARTED, BOUND, MANAGED, THERE };
 struct xmpp {
   enum step step;
   uint64_t handled_before; // what the server had counted when the first message was sent
 };
 
 static const char domain[] = "localhost";
-static const char password[] = "bench password";
+const char xmpp_password[] = "bench password";
 static const char stream_open[] = "<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' "
                                   "xmlns:stream='http://etherx.jabber.org/streams'>";
 
@@ -32,9 +32,10 @@ static void start(struct conn *c) {
 }
 
 static void authenticate(struct conn *c) {
+  if (!options.by_password) return scram_begin(c);
   unsigned char plain[64];
   char encoded[128];
-  int length = snprintf((char *)plain, sizeof plain, "%cu%05u%c%s", 0, options.first + c->index, 0, password);
+  int length = snprintf((char *)plain, sizeof plain, "%cu%05u%c%s", 0, options.first + c->index, 0, xmpp_password);
   EVP_EncodeBlock((unsigned char *)encoded, plain, length);
   out_text(c, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>", encoded);
 }
@@ -77,16 +78,10 @@ static void log_in(struct conn *c, const unsigned char *bytes, size_t count) {
     fail("the server says %.*s", (int)count, bytes);
   }
   if (x->step == FEATURES && begins(bytes, count, "<stream:features")) {
-    x->step = options.registers ? REGISTERED : AUTHENTICATED;
-    if (!options.registers) return authenticate(c);
-    out_text(c,
-             "<iq type='set' id='register'><query xmlns='jabber:iq:register'><username>u%05u</username>"
-             "<password>%s</password></query></iq>",
-             options.first + c->index, password);
-  } else if (x->step == REGISTERED && has_id(bytes, count, "register")) {
     x->step = AUTHENTICATED;
     authenticate(c);
-  } else if (x->step == AUTHENTICATED && begins(bytes, count, "<success")) {
+  } else if (x->step == AUTHENTICATED && begins(bytes, count, "<challenge")) scram_answer(c, bytes, count);
+  else if (x->step == AUTHENTICATED && begins(bytes, count, "<success")) {
     x->step = RESTARTED;
     out_text(c, "%s", stream_open);
   } else if (x->step == RESTARTED && begins(bytes, count, "<stream:features")) {
@@ -161,6 +156,7 @@ static void broadcast(struct conn *c) { add(c, "localhost/announce/online"); }
 static void fence(struct conn *c) { out_text(c, "<r xmlns='urn:xmpp:sm:3'/>"); }
 
 const struct driver xmpp_driver = {.name = "xmpp",
+                                   .alpn = "xmpp-client",
                                    .prepare = prepare,
                                    .start = start,
                                    .parse = parse,

@@ -39,8 +39,24 @@ describe('load generator of the bench', () => {
         const mail = ['--first', '10', '--connections', '10', '--expected', String(sent.settled), '--seconds', '20'];
         const drained = await generator.run([system.driver, 'drain', ...server, ...mail]);
         expect(drained).to.include({ count: sent.settled, gaps: 0 });
-        const loggedIn = await generator.run([system.driver, 'login', ...server, ...short, '--by-token']);
-        expect(loggedIn.count).to.be.above(0);
+        for (const how of [[], ['--by-password']]) {
+          const loggedIn = await generator.run([system.driver, 'login', ...server, ...short, ...how]);
+          expect(loggedIn.count).to.be.above(0);
+        }
+      }
+      await started.stop();
+    });
+  }
+
+  for (const name of ['ejabberd-tls', 'prosody-tls'] as const) {
+    it(`logs in to ${name}, which hashes the password or takes a proof`, async function () {
+      this.timeout(120_000);
+      const system = systems.find((one) => one.name === name)!;
+      if (system.missing !== null) this.skip();
+      const started = await system.start(processes, { dir: join(dir, name), accounts: 10, bcryptCost: 4 });
+      for (const how of [[], ['--by-password']]) {
+        const args = ['--port', String(started.port), '--connections', '10', ...system.args, ...how];
+        expect(await generator.run([system.driver, 'visit', ...args])).to.include({ connections: 10 });
       }
       await started.stop();
     });
