@@ -1,6 +1,10 @@
 // The wish to delete the account: the center takes it, lets the mailbox drain, and says that the account is gone by ending
 // the session.
 import { ParleyError } from '../shared/errors.ts';
+import type { Outbox } from './outbox.ts';
+
+/** Of the outbox, in the words that refuse a deletion. */
+const maxListed = 10;
 
 export class Deletion {
   /** What was asked for and has not come to its end. */
@@ -35,4 +39,17 @@ export class Deletion {
     if (reason.code === 'account_deleted') this.#open?.resolve();
     else this.#open?.reject(reason);
   }
+}
+
+/** Before the wish is told. Throws wrong_state where anything is unsent and is not to be discarded. */
+export async function emptyForDeletion(outbox: Outbox, isDiscarded: boolean): Promise<void> {
+  const unsent = outbox.list();
+  if (unsent.length > 0 && !isDiscarded) {
+    const lines = unsent.slice(0, maxListed).map(({ id, to, reason }) => `${id} to ${to}${reason && ` (${reason})`}`);
+    if (unsent.length > maxListed) lines.push(`and ${unsent.length - maxListed} more`);
+    const text = `The outbox is not empty: ${lines.join(', ')}. Cancel them, wait, or delete the account all the same.`;
+    throw new ParleyError('wrong_state', text);
+  }
+  // What the center has by now is on its way, and cannot be discarded.
+  for (const { id } of unsent) await outbox.cancel(id).catch(() => undefined);
 }

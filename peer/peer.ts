@@ -4,21 +4,18 @@ import { defaultDataDir } from '../shared/directory.ts';
 import { ParleyError } from '../shared/errors.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
-import { safeLine } from '../shared/text.ts';
 import { reachableAddresses } from './addresses.ts';
 import type { PeerApi, PeerOptions, PrivateOptions, SendOptions } from './api.ts';
+import { checkBody } from './body.ts';
+import { emptyForDeletion } from './deletion.ts';
 import type { Consent, HistoryLine, IncomingMessage, LinkInfo, OutgoingMessage, PeerEvent, Person } from './events.ts';
 import { Feed } from './feed.ts';
 import { pickMessage } from './feed-reader.ts';
 import { type CenterAddress, enter, type Way } from './login.ts';
 import type { Order } from './orders.ts';
+import { consents, people } from './pages.ts';
 import { Session } from './session.ts';
 import { type Listener, listen } from './socket.ts';
-
-/** Where the center told no limit. */
-const defaultMaxBodyBytes = 16 * 1024;
-/** Of the outbox, in the words that refuse a deletion. */
-const maxListed = 10;
 
 type State =
   | { kind: 'offline' }
@@ -84,13 +81,13 @@ export class Peer implements PeerApi {
   async send(to: string, text: string, options: SendOptions = {}): Promise<OutgoingMessage> {
     const session = this.#session;
     checkName(to);
-    this.#checkText(session, text);
+    checkBody(text, session.limits.maxBodyBytes);
     return session.desk.outbox.add(to, text, options.until ?? 'accepted', options.signal);
   }
 
   async broadcast(text: string): Promise<{ handed: number; leftOut: number }> {
     const session = this.#session;
-    this.#checkText(session, text);
+    checkBody(text, session.limits.maxBodyBytes);
     const isOnline = session.isOnline;
     try {
       const { broadcasted } = await session.request({ broadcast: { body: text, sentAtMs: Date.now() } });
@@ -104,15 +101,15 @@ export class Peer implements PeerApi {
   }
 
   online(): AsyncIterableIterator<Person> {
-    return this.#people((after) => ({ online: { after } }));
+    return people(this.#ask, (after) => ({ online: { after } }));
   }
 
   users(pattern: string): AsyncIterableIterator<Person> {
-    return this.#people((after) => ({ users: { pattern, after } }));
+    return people(this.#ask, (after) => ({ users: { pattern, after } }));
   }
 
   blocked(): AsyncIterableIterator<Person> {
-    return this.#people((after) => ({ blocked: { after } }));
+    return people(this.#ask, (after) => ({ blocked: { after } }));
   }
 
   block(name: string): Promise<{ later: boolean }> {
@@ -155,21 +152,14 @@ export class Peer implements PeerApi {
     return this.#order('revoke', name);
   }
 
-  async *consents(): AsyncIterableIterator<Consent> {
-    let after = '';
-    do {
-      const { consentPage } = await this.#session.request({ consents: { after } });
-      for (const { name, given, untilMs, once } of consentPage?.consents ?? []) {
-        yield { name: safeLine(name ?? ''), given: given ?? false, untilMs: untilMs ?? 0, once: once ?? false };
-      }
-      after = consentPage?.next ?? '';
-    } while (after !== '');
+  consents(): AsyncIterableIterator<Consent> {
+    return consents(this.#ask);
   }
 
   async private(to: string, text: string, options: PrivateOptions = {}): Promise<OutgoingMessage> {
     const session = this.#session;
     checkName(to);
-    this.#checkText(session, text);
+    checkBody(text, session.limits.maxBodyBytes);
     return session.desk.links.send(to, text, options.until ?? 'stored', options.signal);
   }
 
@@ -230,10 +220,7 @@ export class Peer implements PeerApi {
 
   async deleteAccount(password: string, options: { discardOutbox?: boolean } = {}): Promise<void> {
     const session = this.#session;
-    const unsent = session.desk.outbox.list();
-    if (unsent.length > 0 && !options.discardOutbox) throw outboxNotEmpty(unsent);
-    // What the center has by now is on its way, and cannot be discarded.
-    for (const { id } of unsent) await session.desk.outbox.cancel(id).catch(() => undefined);
+    await emptyForDeletion(session.desk.outbox, options.discardOutbox ?? false);
     await session.deleteAccount(password);
   }
 
@@ -251,6 +238,8 @@ export class Peer implements PeerApi {
     if (this.#state.kind === 'session') return this.#state.session;
     throw new ParleyError('wrong_state', 'Nobody is logged in.');
   }
+
+  readonly #ask = async (body: parley.Frame.$Properties): Promise<parley.Frame> => this.#session.request(body);
 
   async #enter(way: Way): Promise<void> {
     if (this.#state.kind === 'entering') throw new ParleyError('wrong_state', 'A login is under way.');
@@ -316,34 +305,4 @@ export class Peer implements PeerApi {
       this.#feed.finish();
     }
   }
-
-  // --- the rest ---------------------------------------------------------------------------------------
-
-  #checkText(session: Session, text: string): void {
-    if (text === '') throw new ParleyError('empty_body', 'There is no text.');
-    if (!text.isWellFormed()) throw new ParleyError('bad_text', 'The text cannot be written in UTF-8.');
-    const maxBytes = session.limits.maxBodyBytes || defaultMaxBodyBytes;
-    const bytes = Buffer.byteLength(text);
-    if (bytes > maxBytes) {
-      throw new ParleyError('body_too_long', `The text is too long: ${bytes} bytes, at most ${maxBytes}.`);
-    }
-  }
-
-  async *#people(page: (after: string) => parley.Frame.$Properties): AsyncIterableIterator<Person> {
-    let after = '';
-    do {
-      const { accountPage } = await this.#session.request(page(after));
-      for (const { name, online } of accountPage?.accounts ?? []) {
-        yield { name: safeLine(name ?? ''), online: online ?? false };
-      }
-      after = accountPage?.next ?? '';
-    } while (after !== '');
-  }
-}
-
-function outboxNotEmpty(unsent: OutgoingMessage[]): ParleyError {
-  const lines = unsent.slice(0, maxListed).map(({ id, to, reason }) => `${id} to ${to}${reason && ` (${reason})`}`);
-  if (unsent.length > maxListed) lines.push(`and ${unsent.length - maxListed} more`);
-  const text = `The outbox is not empty: ${lines.join(', ')}. Cancel them, wait, or delete the account all the same.`;
-  return new ParleyError('wrong_state', text);
 }

@@ -15,6 +15,7 @@ import { ParleyError } from '../shared/errors.ts';
 import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
 import { isLoopback } from './addresses.ts';
+import { givenUp, type Sought, tooLate, unbindable, unreachable } from './failures.ts';
 import type { Channel } from './hello.ts';
 import { centerAddress } from './known-centers.ts';
 import { firstOf, interleaved } from './race.ts';
@@ -95,14 +96,10 @@ function endOf({ localAddress, localPort }: Socket): Channel['localEnd'] {
   return localAddress && localPort ? { address: localAddress, port: localPort } : null;
 }
 
-/** How to speak of what is waited for, and for how long. */
-interface Waiting {
-  name: string;
+/** What is waited for, and for how long. */
+interface Waiting extends Sought {
   timeoutMs: number;
   signal?: AbortSignal | undefined;
-  isCertified?: boolean;
-  /** What may be the matter where nothing listens. */
-  hint?: string;
 }
 
 /** The addresses of a host in the order in which they are to be tried. Throws disconnected, timeout or cancelled. */
@@ -115,9 +112,7 @@ async function lookUp(host: string, waiting: Waiting): Promise<string[]> {
   const onAbort = (): void => reject(givenUp());
   const timer = setTimeout(() => reject(tooLate(name)), timeoutMs);
   signal?.addEventListener('abort', onAbort, { once: true });
-  lookup(host, { all: true }).then(found, (error: Error) => {
-    reject(new ParleyError('disconnected', reasonOf(error, waiting)));
-  });
+  lookup(host, { all: true }).then(found, (error: Error) => reject(unreachable(error, waiting)));
   try {
     return await promise;
   } finally {
@@ -151,7 +146,7 @@ function established(socket: Socket, ready: string, waiting: Waiting): Promise<v
       socket.destroy();
       reject(error);
     };
-    const onError = (error: Error) => fail(new ParleyError('disconnected', reasonOf(error, waiting)));
+    const onError = (error: Error) => fail(unreachable(error, waiting));
     const onClose = () => fail(new ParleyError('disconnected', `${name} closed the connection.`));
     const onAbort = () => fail(givenUp());
     const onReady = () => {
@@ -168,36 +163,6 @@ function established(socket: Socket, ready: string, waiting: Waiting): Promise<v
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
-
-function tooLate(name: string): ParleyError {
-  return new ParleyError('timeout', `${name} did not answer in time.`);
-}
-
-function givenUp(): ParleyError {
-  return new ParleyError('cancelled', 'Connecting was given up.');
-}
-
-function reasonOf(error: Error, { name, isCertified, hint }: Waiting): string {
-  const code = 'code' in error ? String(error.code) : '';
-  const text = reasons.get(code);
-  if (text !== undefined) return `${name}: ${text}.${code === 'ECONNREFUSED' ? (hint ?? '') : ''}`;
-  if (code.startsWith('ERR_SSL') || code === 'EPROTO') return `${name} does not speak TLS 1.3 (${code}).`;
-  // OpenSSL's codes for certificates are legion; without an authority none is asked for.
-  if (isCertified && code.includes('_'))
-    return `${name}: its certificate is not of the certificate authority given (${code}).`;
-  return `${name}: ${error.message}`;
-}
-
-const reasons = new Map([
-  ['ECONNREFUSED', 'nothing listens there'],
-  ['ECONNRESET', 'the connection was reset'],
-  ['ENOTFOUND', 'there is no host of this name'],
-  ['EAI_AGAIN', 'the name cannot be looked up now'],
-  ['EHOSTUNREACH', 'the host cannot be reached'],
-  ['ENETUNREACH', 'the network cannot be reached'],
-  ['ETIMEDOUT', 'no answer'],
-  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
-]);
 
 /** The peer's own address, bound for as long as a session lasts. */
 export interface Listener {
@@ -222,18 +187,7 @@ export async function listen(host: string, port: number, onSocket: (socket: Sock
 
 function bound(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: Error & { code?: string }) => {
-      const address = centerAddress(host, port);
-      const text =
-        error.code === 'EADDRINUSE'
-          ? `${address} is in use by another program. Give the peer another port, or 0 for a free one.`
-          : error.code === 'EACCES'
-            ? `${address} may not be used by you. Give the peer a port from 1024 on, or 0 for a free one.`
-            : error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND'
-              ? `${address} is not an address of this machine. Give the peer one that is, or localhost.`
-              : `The peer cannot listen on ${address}: ${error.message}`;
-      reject(new ParleyError('bad_address', text));
-    });
+    server.once('error', (error) => reject(unbindable(error, host, port)));
     server.listen({ host, port, exclusive: true }, resolve);
   });
 }

@@ -1,17 +1,18 @@
 // One other account that may be linked with: whether it may, by which key, and which of several links is kept.
 import { ParleyError } from '../../shared/errors.ts';
 import type { LinkRoute, PeerEvent } from '../events.ts';
+import { Attempts } from './attempts.ts';
+import { isBetter } from './choice.ts';
+import { Comparison } from './comparison.ts';
 import type { Attempt } from './dial.ts';
 import type { Introduced, Introduction } from './introduction.ts';
 import { Link, type LinkChannel, type LinkHandler, type LinkMessage } from './link.ts';
 import { type FlowHost, PrivateFlow } from './private-flow.ts';
 import type { PrivatePending } from './private-store.ts';
 import { Search, type Searcher, type SearchHost } from './search.ts';
-import { Verification } from './verification.ts';
 
-/** Both sides may be opening links at once for so long; then whoever opens another has lost the one before. */
-const settledMs = 2_000;
-const maxNotes = 20;
+/** Links of one account on which nobody has said Hello yet. */
+const maxGreeting = 8;
 /** setTimeout takes no more. */
 const maxTimerMs = 2_147_483_647;
 
@@ -45,12 +46,8 @@ export class Pairing implements LinkHandler, Searcher {
   /** The route of a link that the other side has left for one that is not open here yet. */
   #leaving: LinkRoute | null = null;
   #expiry: NodeJS.Timeout | null = null;
-  #verification: Verification | null = null;
-  /** The user asked for digits that have not come. */
-  #wantsDigits = false;
-  /** The link whose digits were shown. */
-  #compared: Link | null = null;
-  readonly #notes: { atMs: number; attempt: Attempt }[] = [];
+  readonly #attempts = new Attempts();
+  readonly #comparison: Comparison;
 
   constructor(account: number, name: string, host: PairingHost) {
     this.account = account;
@@ -58,6 +55,9 @@ export class Pairing implements LinkHandler, Searcher {
     this.#host = host;
     this.#search = new Search(host, this);
     this.#flow = new PrivateFlow(host, this);
+    this.#comparison = new Comparison(host.self, account, (digits) => {
+      host.emit({ type: 'verify', name: this.name, digits });
+    });
   }
 
   get link(): Link | null {
@@ -80,8 +80,8 @@ export class Pairing implements LinkHandler, Searcher {
   }
 
   /** Why nothing is linked, or since when; newest attempt last. */
-  get notes(): readonly { atMs: number; attempt: Attempt }[] {
-    return this.#notes;
+  get notes(): Attempts['all'] {
+    return this.#attempts.all;
   }
 
   get endedBy(): string {
@@ -93,11 +93,7 @@ export class Pairing implements LinkHandler, Searcher {
   }
 
   note(attempt: Attempt): void {
-    const last = this.#notes.at(-1)?.attempt;
-    // Tried again and again, it is told once, as of its last time.
-    if (last?.what === attempt.what && last.outcome === attempt.outcome) this.#notes.pop();
-    this.#notes.push({ atMs: Date.now(), attempt });
-    if (this.#notes.length > maxNotes) this.#notes.shift();
+    this.#attempts.note(attempt);
   }
 
   // --- introductions --------------------------------------------------------------------------------
@@ -227,12 +223,12 @@ export class Pairing implements LinkHandler, Searcher {
     const current = this.link;
     const hadLink = current !== null || this.#leaving !== null;
     if (!this.introduction) return link.close(new ParleyError('revoked', 'The consent has ended.'));
-    if (current && !this.#isBetter(link, current)) {
+    if (current && !isBetter(link, current, this.#host.self.account, this.account)) {
       return link.close(new ParleyError('moved', 'Another link is better.'));
     }
     this.#link = link;
     this.#leaving = null;
-    this.#verification = null;
+    this.#comparison.leave();
     current?.close(new ParleyError('moved', 'Another link is better.'));
     const { route, where } = link.channel;
     this.note({ what: where ? `${route} (${where})` : route, outcome: 'linked' });
@@ -242,17 +238,7 @@ export class Pairing implements LinkHandler, Searcher {
     this.#host.emit({ type: 'link', name: this.name, state: hadLink ? 'moved' : 'up', route });
     this.#flow.use(link);
     // Begun on a link that is not used any more.
-    if (this.#wantsDigits && this.link) this.verify();
-  }
-
-  /** Decided alike on both sides, or both links would go. */
-  #isBetter(link: Link, current: Link): boolean {
-    if (current.isQuiet || current.ageMs > settledMs) return true;
-    const rank = ({ channel }: Link): number => (channel.route === 'relayed' ? 0 : 1);
-    if (rank(link) !== rank(current)) return rank(link) > rank(current);
-    const client = ({ channel }: Link): number => (channel.isClient ? this.#host.self.account : this.account);
-    if (client(link) !== client(current)) return client(link) < client(current);
-    return Buffer.compare(link.channel.exporter, current.channel.exporter) < 0;
+    if (this.link) this.#comparison.goOn(this.link);
   }
 
   onClose(link: Link, reason: ParleyError): void {
@@ -264,7 +250,7 @@ export class Pairing implements LinkHandler, Searcher {
       return;
     }
     this.#link = null;
-    this.#verification = null;
+    this.#comparison.leave();
     this.#flow.use(null);
     if (reason.code === 'moved' && this.#greeting.size > 0) {
       this.#leaving = route;
@@ -276,7 +262,7 @@ export class Pairing implements LinkHandler, Searcher {
 
   #isDown(route: LinkRoute): void {
     this.#leaving = null;
-    this.#wantsDigits = false;
+    this.#comparison.giveUp();
     this.#host.emit({ type: 'link', name: this.name, state: 'down', route });
     this.#lookAgain();
   }
@@ -336,39 +322,21 @@ export class Pairing implements LinkHandler, Searcher {
 
   /** Begins on both sides; the digits come as an event. Throws disconnected without a link. */
   verify(): void {
-    this.#verification ??= this.#newVerification(this.#linkForVerify);
-    this.#wantsDigits = true;
-    this.#verification.start();
+    this.#comparison.begin(this.#linkForVerify);
   }
 
   onVerify(link: Link, frame: { commit: Uint8Array } | { reveal: Uint8Array }): void {
-    if (link !== this.#link) return;
-    // Whoever commits anew gets a nonce that was not shown to them.
-    if ('commit' in frame && this.#verification?.isAnswered) this.#verification = null;
-    this.#verification ??= this.#newVerification(link);
-    this.#verification.take(frame);
-  }
-
-  #newVerification(link: Link): Verification {
-    const other = { account: this.account, key: link.channel.key };
-    return new Verification(link, this.#host.self, other, (digits) => {
-      this.#verification = null;
-      this.#wantsDigits = false;
-      this.#compared = link;
-      this.#host.emit({ type: 'verify', name: this.name, digits });
-    });
+    if (link === this.#link) this.#comparison.take(link, frame);
   }
 
   /** The user compared the digits: they were the same. Throws wrong_state where none were shown for this link. */
   confirm(): void {
     const link = this.#linkForVerify;
-    if (link !== this.#compared) throw new ParleyError('wrong_state', `Compare digits first: verify ${this.name}.`);
+    if (!this.#comparison.isOf(link))
+      throw new ParleyError('wrong_state', `Compare digits first: verify ${this.name}.`);
     this.#host.store.trust(this.account, link.channel.key, true);
   }
 }
-
-/** Links of one account on which nobody has said Hello yet. */
-const maxGreeting = 8;
 
 function placesOf({ candidates }: Introduction): string {
   return candidates
