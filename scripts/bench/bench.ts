@@ -6,13 +6,15 @@ import process from 'node:process';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Figure, failedFigure, type Row, type SystemFigures } from './figures.ts';
 import { compileGenerator, Generator } from './generator.ts';
-import { type LinkFigures, measureLinks, renderLinks } from './links.ts';
+import { type LinkFigures, measureLinks } from './links.ts';
 import type { Measurement, Scale } from './measurement.ts';
 import { Processes, pinned } from './processes.ts';
+import { Progress } from './progress.ts';
+import { type Machine, Report } from './report.ts';
 import { measurements } from './rows.ts';
 import type { Started } from './starting.ts';
 import { type System, systems } from './systems.ts';
-import { amount, renderTable } from './table.ts';
+import { amount } from './table.ts';
 
 interface Flags {
   json?: boolean;
@@ -41,6 +43,10 @@ const quick: Scale = {
   idle: { few: 500, many: 2000 },
 };
 
+/** About. */
+const startSeconds = 1.5;
+const linksSeconds = 60;
+
 function readFlags(): Flags {
   const list = (text: string) => text.split(',').filter((part) => part !== '');
   const positive = (text: string) => {
@@ -66,6 +72,12 @@ function readFlags(): Flags {
     .opts<Flags>();
 }
 
+/** What is being measured, as far as it has come: a figure of each row, for each round of each system. */
+interface Current {
+  measurement: Measurement;
+  figures: Map<System, Figure[][]>;
+}
+
 class Bench {
   readonly #scale: Scale;
   readonly #rounds: number;
@@ -73,6 +85,7 @@ class Bench {
   readonly #dir: string;
   readonly #processes: Processes;
   readonly #generator: Generator;
+  #current: Current | null = null;
 
   constructor(flags: Flags, dir: string, processes: Processes) {
     const scale = flags.quick ? quick : usual;
@@ -86,32 +99,62 @@ class Bench {
     this.#generator = new Generator(compileGenerator(dir), processes);
   }
 
+  /** How long a measurement is expected to take. */
+  expectedSeconds(measurement: Measurement): number {
+    const roundsSeconds = this.#roundsOf(measurement) * measurement.roundSeconds(this.#scale);
+    return this.#taking(measurement).length * (startSeconds + roundsSeconds);
+  }
+
   /** All rounds of one measurement: the systems take turns. */
-  async measure(measurement: Measurement): Promise<Row[]> {
+  async measure(measurement: Measurement, progress: Progress): Promise<Row[]> {
     const dir = join(this.#dir, measurement.name);
-    const taking = this.#systems.filter(({ name }) => measurement.systems.includes(name));
+    const taking = this.#taking(measurement);
     if (taking.length === 0) return [];
-    say(measurement.name);
+    say(`${measurement.name}, ${progress}`);
     const started = new Map<System, Started | Error>();
     const figures = new Map<System, Figure[][]>(taking.map((system) => [system, []]));
-    for (const system of taking) started.set(system, await this.#start(measurement, system, join(dir, system.name)));
-    for (let round = 0; round < this.#rounds; round++) {
+    this.#current = { measurement, figures };
+    for (const system of taking) {
+      started.set(system, await this.#start(measurement, system, join(dir, system.name)));
+      progress.add(startSeconds);
+    }
+    const rounds = this.#roundsOf(measurement);
+    for (let round = 0; round < rounds; round++) {
       for (const system of taking) {
         const result = await this.#round(measurement, system, started.get(system)!, join(dir, system.name));
         figures.get(system)!.push(result);
+        progress.add(measurement.roundSeconds(this.#scale));
         const shown = result.map(({ value, refused }, row) => refused ?? amount(value, measurement.rows[row]!.unit));
-        say(`  ${round + 1}/${this.#rounds}  ${system.title.padEnd(16)} ${shown.join('  ')}`);
+        say(`  ${round + 1}/${rounds}  ${system.title.padEnd(16)} ${shown.join('  ').padEnd(16)} ${progress}`);
       }
     }
     for (const one of started.values()) if (!(one instanceof Error)) await one.stop();
     rmSync(dir, { recursive: true, force: true });
+    return this.takeRows();
+  }
+
+  /** The rows of what is or was being measured, with the rounds that are done. */
+  takeRows(): Row[] {
+    if (this.#current === null) return [];
+    const { measurement, figures } = this.#current;
+    this.#current = null;
+    const measured = [...figures].filter(([, rounds]) => rounds.length > 0);
+    if (measured.length === 0) return [];
     return measurement.rows.map((head, row) => ({
       ...head,
-      systems: taking.map((system): SystemFigures => {
-        const rounds = figures.get(system)!.map((round) => round[row]!);
+      systems: measured.map(([system, all]): SystemFigures => {
+        const rounds = all.map((round) => round[row]!);
         return { system: system.name, title: system.title, version: system.version(), rounds };
       }),
     }));
+  }
+
+  #taking(measurement: Measurement): System[] {
+    return this.#systems.filter(({ name }) => measurement.systems.includes(name));
+  }
+
+  #roundsOf({ mostRounds = Number.POSITIVE_INFINITY }: Measurement): number {
+    return Math.min(this.#rounds, mostRounds);
   }
 
   async #start(measurement: Measurement, system: System, dir: string): Promise<Started | Error> {
@@ -147,17 +190,16 @@ class Bench {
   }
 }
 
+function hasLinks(flags: Flags): boolean {
+  return flags.rows?.some((row) => 'links'.startsWith(row)) ?? true;
+}
+
 /** Private links: not the center's work but the peers', so a table of its own. */
-async function measurePrivateLinks(flags: Flags, dir: string, processes: Processes): Promise<LinkFigures | null> {
-  const system = systems.find(({ name }) => name === 'parley-tls');
-  if (!system || !(flags.rows?.some((row) => 'links'.startsWith(row)) ?? true)) return null;
-  say('links');
+async function measurePrivateLinks(flags: Flags, dir: string, processes: Processes): Promise<LinkFigures> {
+  const system = systems.find(({ name }) => name === 'parley-tls')!;
   const center = await system.start(processes, { dir: join(dir, 'links'), accounts: 1, bcryptCost: 4 });
-  const figures = await measureLinks(
-    center,
-    join(dir, 'links'),
-    flags.seconds ?? (flags.quick ? quick : usual).seconds,
-  );
+  const { seconds } = flags.quick ? quick : usual;
+  const figures = await measureLinks(center, join(dir, 'links'), flags.seconds ?? seconds);
   await center.stop();
   return figures;
 }
@@ -166,7 +208,7 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-function machine(): Record<string, string | number | boolean> {
+function machine(): Machine {
   return {
     date: new Date().toISOString().slice(0, 10),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
@@ -181,32 +223,44 @@ function machine(): Record<string, string | number | boolean> {
 async function main(): Promise<number> {
   const flags = readFlags();
   const chosen = measurements.filter(({ name }) => flags.rows?.some((row) => name.startsWith(row)) ?? true);
+  if (chosen.length === 0 && !hasLinks(flags)) throw new Error(`No row begins with ${flags.rows?.join(' or ')}.`);
   const dir = mkdtempSync(join(tmpdir(), 'parley-bench-'));
   const processes = new Processes();
-  const clean = () => {
+  process.on('exit', () => {
     processes.kill();
     rmSync(dir, { recursive: true, force: true });
+  });
+  const end = endOnSignal();
+  if (!pinned) say('No second core or no taskset (util-linux): servers and load generator share what there is.');
+  const bench = new Bench(flags, dir, processes);
+  const report = new Report(machine(), { isJson: flags.json === true, write: (text) => process.stdout.write(text) });
+  end.before = () => {
+    report.rows(bench.takeRows());
+    report.end({ interrupted: true });
   };
-  process.on('exit', clean);
+  const links = hasLinks(flags) ? linksSeconds : 0;
+  const progress = new Progress(chosen.reduce((sum, one) => sum + bench.expectedSeconds(one), links));
+  for (const measurement of chosen) report.rows(await bench.measure(measurement, progress));
+  if (hasLinks(flags)) {
+    say(`links, ${progress}`);
+    report.links(await measurePrivateLinks(flags, dir, processes));
+  }
+  await processes.end();
+  report.end({ interrupted: false });
+  return 0;
+}
+
+/** Ends the process on a signal, after what is to be done before. */
+function endOnSignal(): { before: () => void } {
+  const end = { before: () => {} };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       say(`ended by ${signal}`);
+      end.before();
       process.exit(130);
     });
   }
-  if (!pinned) say('No second core or no taskset (util-linux): servers and load generator share what there is.');
-  const bench = new Bench(flags, dir, processes);
-  const rows: Row[] = [];
-  for (const measurement of chosen) rows.push(...(await bench.measure(measurement)));
-  const links = await measurePrivateLinks(flags, dir, processes);
-  await processes.end();
-  const about = machine();
-  if (flags.json) process.stdout.write(`${JSON.stringify({ machine: about, rows, links }, null, 2)}\n`);
-  else {
-    const facts = Object.entries(about).map(([name, value]) => `${name} ${value}`);
-    process.stdout.write(`\n${facts.join(', ')}\n\n${renderTable(rows)}${links ? renderLinks(links) : ''}`);
-  }
-  return 0;
+  return end;
 }
 
 try {

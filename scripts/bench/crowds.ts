@@ -48,6 +48,9 @@ export const idle: Measurement = {
   systems: everybody,
   accounts: (scale) => scale.idle.many,
   bcryptCost: cheapHash,
+  // Only a server that has just begun tells what its first thousands take.
+  mostRounds: 1,
+  roundSeconds: (scale) => warmSeconds + 10 + scale.idle.many / 1000,
   async round(context) {
     const { generator, system, started, scale } = context;
     needFiles(scale.idle.many);
@@ -88,6 +91,7 @@ export const comeBack: Measurement = {
   systems: [...parley, 'mosquitto', ...xmpp],
   accounts: (scale) => scale.comeBack,
   bcryptCost: cheapHash,
+  roundSeconds: (scale) => 3 + scale.comeBack / 400,
   async round(context) {
     const { generator, system, started, scale } = context;
     needFiles(scale.comeBack);

@@ -31,6 +31,10 @@ export interface Measurement {
   /** How many there are; all of them come once before the row where the system needs that. */
   accounts(scale: Scale): number;
   bcryptCost: number;
+  /** However many are asked for. */
+  mostRounds?: number;
+  /** About how long a round of one system takes. */
+  roundSeconds(scale: Scale): number;
   /** A figure for each of the rows. */
   round(context: RoundContext): Promise<Figure[]>;
 }

@@ -10,6 +10,7 @@ import {
   everybody,
   type Measurement,
   parley,
+  type Scale,
   value,
   versus,
   versusTls,
@@ -33,6 +34,8 @@ const perSecond = (name: string, title: string, targets: Target[]): RowHead => (
   targets,
 });
 
+const roundSeconds = ({ seconds, warmupSeconds }: Scale) => seconds + warmupSeconds + 0.3;
+
 function relayed(name: string, title: string, inFlight: number, more: Partial<Measurement> & { args?: string[] }) {
   const { args = [], ...rest } = more;
   return {
@@ -41,6 +44,7 @@ function relayed(name: string, title: string, inFlight: number, more: Partial<Me
     systems: everybody,
     accounts: (scale) => scale.pairs * 2,
     bcryptCost: cheapHash,
+    roundSeconds,
     async round(context) {
       const { generator, system, scale } = context;
       const connections = ['--connections', String(scale.pairs * 2), '--inflight', String(inFlight)];
@@ -75,6 +79,7 @@ function away(inFlight: number, targets: Target[], drainTargets: Target[]): Meas
     systems: keeping,
     accounts: (scale) => scale.pairs * 2,
     bcryptCost: cheapHash,
+    roundSeconds: (scale) => 3 * scale.seconds,
     async round(context) {
       const { generator, system, started, scale } = context;
       const pairs = ['--connections', String(scale.pairs)];
@@ -109,6 +114,7 @@ function logins(name: string, title: string, options: LoginsOptions): Measuremen
     systems,
     accounts: (scale) => scale.loginsAtOnce,
     bcryptCost,
+    roundSeconds: (scale) => scale.warmupSeconds + Math.max(scale.seconds, leastSeconds),
     async round(context) {
       const { generator, system, scale } = context;
       const seconds = String(Math.max(scale.seconds, leastSeconds));
@@ -148,6 +154,7 @@ export const measurements: readonly Measurement[] = [
     systems: everybody,
     accounts: (scale) => scale.listeners + 1,
     bcryptCost: cheapHash,
+    roundSeconds: (scale) => roundSeconds(scale) + 1,
     async round(context) {
       const { generator, system, scale } = context;
       const args = ['--connections', String(scale.listeners + 1)];
