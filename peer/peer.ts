@@ -7,10 +7,12 @@ import type { parley } from '../shared/protocol.js';
 import { reachableAddresses } from './addresses.ts';
 import type { PeerApi, PeerOptions, PrivateOptions, SendOptions } from './api.ts';
 import { checkBody } from './body.ts';
+import { broadcast } from './broadcast.ts';
 import { emptyForDeletion } from './deletion.ts';
 import type { Consent, HistoryLine, IncomingMessage, LinkInfo, OutgoingMessage, PeerEvent, Person } from './events.ts';
 import { Feed } from './feed.ts';
 import { pickMessage } from './feed-reader.ts';
+import type { Pairings } from './links/pairings.ts';
 import { type CenterAddress, enter, type Way } from './login.ts';
 import type { Order } from './orders.ts';
 import { consents, people } from './pages.ts';
@@ -88,16 +90,7 @@ export class Peer implements PeerApi {
   async broadcast(text: string): Promise<{ handed: number; leftOut: number }> {
     const session = this.#session;
     checkBody(text, session.limits.maxBodyBytes);
-    const isOnline = session.isOnline;
-    try {
-      const { broadcasted } = await session.request({ broadcast: { body: text, sentAtMs: Date.now() } });
-      return { handed: broadcasted?.handed ?? 0, leftOut: broadcasted?.leftOut ?? 0 };
-    } catch (error) {
-      if (!isOnline || !(error instanceof ParleyError) || error.code !== 'disconnected') throw error;
-      const text =
-        'The connection broke before the answer: the broadcast may have reached nobody, and is not sent again.';
-      throw new ParleyError('disconnected', text);
-    }
+    return broadcast(session, text);
   }
 
   online(): AsyncIterableIterator<Person> {
@@ -160,11 +153,11 @@ export class Peer implements PeerApi {
     const session = this.#session;
     checkName(to);
     checkBody(text, session.limits.maxBodyBytes);
-    return session.desk.links.send(to, text, options.until ?? 'stored', options.signal);
+    return session.desk.links.outbox.send(to, text, options.until ?? 'stored', options.signal);
   }
 
   links(): LinkInfo[] {
-    return this.#session.desk.links.links();
+    return this.#pairings.links();
   }
 
   why(name: string): string[] {
@@ -172,31 +165,31 @@ export class Peer implements PeerApi {
   }
 
   verify(name: string): void {
-    this.#session.desk.links.verify(name);
+    this.#pairings.existing(name).verify();
   }
 
   confirmVerified(name: string): void {
-    this.#session.desk.links.confirm(name);
+    this.#pairings.existing(name).confirm();
   }
 
   trust(name: string): void {
-    this.#session.desk.links.trust(name);
+    this.#pairings.existing(name).trust();
   }
 
   untrust(name: string): void {
-    this.#session.desk.links.untrust(name);
+    this.#pairings.existing(name).untrust();
   }
 
   // --- outbox and history -----------------------------------------------------------------------------
 
   outbox(): OutgoingMessage[] {
     const { outbox, links } = this.#session.desk;
-    return [...outbox.list(), ...links.outbox()].sort((a, b) => a.id - b.id);
+    return [...outbox.list(), ...links.outbox.list()].sort((a, b) => a.id - b.id);
   }
 
   async cancel(id: number): Promise<OutgoingMessage> {
     const { outbox, links } = this.#session.desk;
-    return links.cancel(id) ?? outbox.cancel(id);
+    return links.outbox.cancel(id) ?? outbox.cancel(id);
   }
 
   history(query: { with?: string; limit?: number; before?: number } = {}): HistoryLine[] {
@@ -237,6 +230,10 @@ export class Peer implements PeerApi {
   get #session(): Session {
     if (this.#state.kind === 'session') return this.#state.session;
     throw new ParleyError('wrong_state', 'Nobody is logged in.');
+  }
+
+  get #pairings(): Pairings {
+    return this.#session.desk.links.pairings;
   }
 
   readonly #ask = async (body: parley.Frame.$Properties): Promise<parley.Frame> => this.#session.request(body);

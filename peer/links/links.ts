@@ -6,32 +6,29 @@ import type { Duplex } from 'node:stream';
 import { selfSigned } from '../../shared/certificate.ts';
 import { asParleyError, ParleyError } from '../../shared/errors.ts';
 import { fingerprint, publicDer } from '../../shared/identity.ts';
-import { foldName } from '../../shared/names.ts';
 import type { parley } from '../../shared/protocol.js';
 import { safeLine } from '../../shared/text.ts';
 import { type CanLive, isLoopback } from '../addresses.ts';
 import type { Connection } from '../connection.ts';
-import type { LinkInfo, OutgoingMessage, PeerEvent } from '../events.ts';
+import type { OutgoingMessage, PeerEvent } from '../events.ts';
 import type { Feed } from '../feed.ts';
 import type { Incoming } from '../incoming.ts';
 import { type Credentials, secureLink } from '../socket.ts';
 import type { Store } from '../store.ts';
-import { type Until, Waiters } from '../waiters.ts';
 import { DialBudget, secureOutgoing } from './dial.ts';
 import { Door } from './door.ts';
+import { EarlyFrames } from './early.ts';
 import { type Introduced, type Introduction, IntroductionJudge, readIntroduction } from './introduction.ts';
 import type { LinkChannel } from './link.ts';
 import { Pairing, type PairingHost } from './pairing.ts';
+import { Pairings } from './pairings.ts';
 import type { ShownPrivate } from './private-flow.ts';
+import { PrivateOutbox } from './private-outbox.ts';
 import { PrivateStore } from './private-store.ts';
 import { punch } from './punch.ts';
 import { Tunnels } from './tunnels.ts';
-import { explain, explainAway, whyPending } from './why.ts';
+import { explain, explainAway } from './why.ts';
 
-/** Accounts introduced; more than anybody consents with. */
-const maxPairings = 1000;
-/** Frames before the certificate is made, which takes milliseconds. */
-const maxEarly = 4000;
 const maxBehindMessages = 512;
 const runBytes = 8;
 
@@ -48,12 +45,13 @@ export interface LinksOptions {
 export class Links implements PairingHost {
   readonly self: Introduced;
   readonly store: PrivateStore;
+  /** Private messages of one's own. */
+  readonly outbox: PrivateOutbox;
   readonly budget = new DialBudget();
   readonly run = randomBytes(runBytes);
   readonly #options: LinksOptions;
-  readonly #pairings = new Map<number, Pairing>();
+  readonly pairings = new Pairings((account, name) => new Pairing(account, name, this));
   readonly #tunnels = new Tunnels();
-  readonly #waiters = new Waiters();
   #credentials: Credentials | null = null;
   #connection: Connection | null = null;
   /** The connection to the center was, when there was one last. */
@@ -63,8 +61,8 @@ export class Links implements PairingHost {
   #offsetMs = 0;
   /** Settles when the certificate is made. */
   readonly #ready: Promise<void>;
-  /** What came before that; null afterwards. */
-  #early: parley.Frame[] | null = [];
+  /** What came before that. */
+  readonly #early = new EarlyFrames();
   readonly #door: Door;
   #isClosed = false;
 
@@ -72,14 +70,21 @@ export class Links implements PairingHost {
     this.#options = options;
     this.self = { account: options.account, key: fingerprint(publicDer(options.key)) };
     this.store = new PrivateStore(options.store, options.incoming);
+    this.outbox = new PrivateOutbox({
+      store: this.store,
+      pairings: this.pairings,
+      lookUp: (name) => this.#lookUp(name),
+      afterCommit: (act) => this.afterCommit(act),
+      emit: (event) => this.emit(event),
+    });
     this.#ready = selfSigned(options.key).then((credentials) => {
       this.#credentials = credentials;
-      this.#takeEarly();
+      this.#early.end((frame) => this.take(frame));
     });
     this.#door = new Door({
       ready: this.#ready,
       credentials: () => this.credentials(),
-      pairingOf: (key) => this.#of(key),
+      pairingOf: (key) => this.pairings.withKey(key),
     });
   }
 
@@ -104,21 +109,20 @@ export class Links implements PairingHost {
 
   close(reason: ParleyError): void {
     this.#isClosed = true;
-    for (const pairing of this.#pairings.values()) pairing.close(reason);
+    for (const pairing of this.pairings) pairing.close(reason);
     this.detach();
-    this.#waiters.failAll(reason);
+    this.outbox.giveUp(reason);
   }
 
   /** True if the frame was about links. */
   take(frame: parley.Frame): boolean {
-    // All of it in the order in which it came: an introduction must not outlive the end that follows it.
-    if (this.#early && isOfLinks(frame)) this.#keepEarly(this.#early, frame);
-    else if (frame.addressRequest) this.#asked(frame.addressRequest);
+    if (this.#early.keeps(frame)) return true;
+    if (frame.addressRequest) this.#asked(frame.addressRequest);
     else if (frame.introduction) this.#introduced(readIntroduction(frame.introduction));
-    else if (frame.linkEnd) this.#pairings.get(frame.linkEnd.account ?? 0)?.end(frame.linkEnd.code ?? '');
+    else if (frame.linkEnd) this.pairings.of(frame.linkEnd.account ?? 0)?.end(frame.linkEnd.code ?? '');
     else if (frame.punchAt) {
       const { account, address, port, inMs } = frame.punchAt;
-      this.#pairings.get(account ?? 0)?.punch({ address: address ?? '', port: port ?? 0 }, inMs ?? 0);
+      this.pairings.of(account ?? 0)?.punch({ address: address ?? '', port: port ?? 0 }, inMs ?? 0);
     } else if (frame.tunnelOpened) void this.#tunnelOpened(frame.tunnelOpened);
     else return this.#tunnels.take(frame);
     return true;
@@ -129,23 +133,12 @@ export class Links implements PairingHost {
     if (!this.#options.isBarred(from ?? 0, name)) this.emit({ type: 'address_request', from: name });
   }
 
-  #keepEarly(early: parley.Frame[], frame: parley.Frame): void {
-    // What is left out comes again when it is asked for.
-    if (early.length < maxEarly) early.push(frame);
-  }
-
-  #takeEarly(): void {
-    const early = this.#early ?? [];
-    this.#early = null;
-    for (const frame of early) this.take(frame);
-  }
-
   #introduced(introduction: Introduction): void {
     const { account, name } = introduction;
     if (this.#isClosed || account === this.self.account || this.#options.isBarred(account, name)) return;
     try {
       this.admit(introduction.token, introduction);
-      this.#pairing(introduction.account, introduction.name).introduced(introduction);
+      this.pairings.meet(account, name).introduced(introduction);
     } catch (error) {
       this.emit({
         type: 'notice',
@@ -154,21 +147,11 @@ export class Links implements PairingHost {
     }
   }
 
-  #pairing(account: number, name: string): Pairing {
-    let pairing = this.#pairings.get(account);
-    if (!pairing) {
-      if (this.#pairings.size >= maxPairings) throw new ParleyError('busy', 'Too many accounts were introduced.');
-      pairing = new Pairing(account, name, this);
-      this.#pairings.set(account, pairing);
-    }
-    return pairing;
-  }
-
   // --- who comes --------------------------------------------------------------------------------------
 
   /** The other side has opened a tunnel: it is the TLS client in it. */
   async #tunnelOpened(opened: parley.TunnelOpened.$Properties): Promise<void> {
-    const pairing = this.#pairings.get(opened.account ?? 0);
+    const pairing = this.pairings.of(opened.account ?? 0);
     let tunnel: Duplex | null = null;
     try {
       tunnel = this.#tunnels.opened(opened);
@@ -186,19 +169,14 @@ export class Links implements PairingHost {
     else void this.#door.accept(socket);
   }
 
-  #of(key: string): Pairing | null {
-    for (const pairing of this.#pairings.values()) if (pairing.introduction?.key === key) return pairing;
-    return null;
-  }
-
   /** This machine has other addresses now. */
   moved(canLive: CanLive): void {
-    for (const pairing of this.#pairings.values()) pairing.moved(canLive);
+    for (const pairing of this.pairings) pairing.moved(canLive);
   }
 
   /** The machine was asleep: what is dead now is to be noticed soon. */
   woke(): void {
-    for (const pairing of this.#pairings.values()) pairing.link?.ping();
+    for (const pairing of this.pairings) pairing.link?.ping();
   }
 
   // --- what pairings need -----------------------------------------------------------------------------
@@ -288,31 +266,12 @@ export class Links implements PairingHost {
   }
 
   onStored(message: OutgoingMessage): void {
-    this.#options.store.afterCommit(() => {
-      this.#waiters.reached(message, 'stored');
-      this.emit({ type: 'stored', message });
-    });
+    this.outbox.onStored(message);
   }
 
   // --- what the user asks for ---------------------------------------------------------------------------
 
-  /** Puts a private message in the outbox; it goes when there is a link: at once, in this very call, if there is one. */
-  async send(name: string, text: string, until: Until, signal?: AbortSignal): Promise<OutgoingMessage> {
-    const to = this.#named(name) ?? (await this.#resolve(name));
-    const pairing = this.#pairings.get(to.account);
-    const pending = this.store.add(to, text, pairing?.isReady ?? false);
-    const outcome = this.#waiters.add(pending.message.id, until, signal);
-    // It goes before the disk has it: the promise that it is in the outbox does not.
-    pairing?.say(pending);
-    this.afterCommit(() => {
-      this.#waiters.reached(pending.message, 'outbox');
-      this.#pairings.get(to.account)?.pump();
-      this.#pairings.get(to.account)?.connect();
-    });
-    return outcome;
-  }
-
-  async #resolve(name: string): Promise<{ account: number; name: string }> {
+  async #lookUp(name: string): Promise<{ account: number; name: string }> {
     // A name may have been given to another account: the center knows.
     const written = this.#connection ? null : this.store.accountNamed(name);
     if (written) return written;
@@ -320,89 +279,17 @@ export class Links implements PairingHost {
     return { account: accountEntry?.account ?? 0, name: safeLine(accountEntry?.name ?? name) };
   }
 
-  #named(name: string): Pairing | undefined {
-    const folded = foldName(name);
-    for (const pairing of this.#pairings.values()) if (foldName(pairing.name) === folded) return pairing;
-    return undefined;
-  }
-
-  #existing(name: string): Pairing {
-    const pairing = this.#named(name);
-    if (!pairing)
-      throw new ParleyError('no_consent', `You and ${name} were not introduced: getaddress ${name} asks for it.`);
-    return pairing;
-  }
-
-  /** Private messages that the other side has not stored, with why. */
-  outbox(): OutgoingMessage[] {
-    return this.store
-      .allPending()
-      .map((message) => ({ ...message, reason: whyPending(message.to, this.#named(message.to)) }));
-  }
-
-  /** Takes a private message out of the outbox; null if there is none of this id. It may be shown over there all the same. */
-  cancel(id: number): OutgoingMessage | null {
-    const message = this.store.allPending().find((pending) => pending.id === id);
-    if (!message) return null;
-    if (this.#named(message.to)?.link) throw new ParleyError('already_accepted', 'It is on its way already.');
-    this.store.cancel(id);
-    const cancelled: OutgoingMessage = { ...message, state: 'failed', reason: 'cancelled' };
-    this.#waiters.failed(id, new ParleyError('cancelled', 'The message was cancelled.'));
-    return cancelled;
-  }
-
-  links(): LinkInfo[] {
-    const infos: LinkInfo[] = [];
-    for (const pairing of this.#pairings.values()) {
-      const link = pairing.link;
-      if (!link) continue;
-      const { route, where, key } = link.channel;
-      const verified = pairing.isVerified(key);
-      infos.push({
-        name: pairing.name,
-        route,
-        verified,
-        sinceMs: link.openedAtMs,
-        where,
-        roundTripMs: link.roundTripMs,
-      });
-      // For the next time that they are listed.
-      link.ping();
-    }
-    return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
   /** What was tried, what failed and what would help, in words. */
   why(name: string): string[] {
-    const known = this.#named(name) ? null : this.store.accountNamed(name);
+    const known = this.pairings.named(name) ? null : this.store.accountNamed(name);
     if (known && this.store.keys(known.account).length > 0) return explainAway(known.name);
-    return explain(this.#existing(name), this.isCenterThere());
-  }
-
-  verify(name: string): void {
-    this.#existing(name).verify();
-  }
-
-  confirm(name: string): void {
-    this.#existing(name).confirm();
-  }
-
-  trust(name: string): void {
-    this.#existing(name).trust();
-  }
-
-  untrust(name: string): void {
-    this.#existing(name).untrust();
+    return explain(this.pairings.existing(name), this.isCenterThere());
   }
 
   /** Lets go of a link whose consent was ended here, without waiting for the center. Returns the account, if it is known. */
   end(name: string, code: string): number | null {
-    const pairing = this.#named(name);
+    const pairing = this.pairings.named(name);
     pairing?.end(code);
     return pairing?.account ?? null;
   }
-}
-
-function isOfLinks({ introduction, linkEnd, punchAt, tunnelOpened }: parley.Frame): boolean {
-  return Boolean(introduction || linkEnd || punchAt || tunnelOpened);
 }

@@ -156,7 +156,7 @@ describe('private links and those who abuse them', () => {
       await link.closed();
       // Not even Hello: whoever is not known learns nothing.
       expect(link.received).to.deep.equal([]);
-      expect(google.links.links()).to.deep.equal([]);
+      expect(google.links.pairings.links()).to.deep.equal([]);
     });
 
     it('of somebody else is useless to one who was introduced too', async () => {
@@ -194,7 +194,7 @@ describe('private links and those who abuse them', () => {
         link.hello(token);
         expect(await link.closeCode(), token).to.equal('bad_token');
       }
-      expect(google.links.links()).to.deep.equal([]);
+      expect(google.links.pairings.links()).to.deep.equal([]);
       const link = await RawLink.dial(seas, google.port);
       link.hello(good);
       await google.sees('link');
@@ -258,7 +258,7 @@ describe('private links and those who abuse them', () => {
       await stranger.closed();
       expect(stranger.received).to.deep.equal([]);
       expect(google.links.why('seas')[0]).to.include('uses a new machine');
-      google.links.trust('seas');
+      google.links.pairings.existing('seas').trust();
       const trusted = await RawLink.dial(moved, google.port);
       trusted.hello(matchmaker.token(google.party, moved));
       await google.sees('link', ({ state }) => state === 'up');
@@ -270,18 +270,18 @@ describe('private links and those who abuse them', () => {
       await google.sees('notice');
       await google.sees('link', ({ state }) => state === 'down');
       expect(google.heard.filter(({ type }) => type === 'notice')).to.deep.equal([]);
-      expect(await codeOf((async () => google.links.verify('seas'))())).to.equal('disconnected');
+      expect(await codeOf((async () => google.links.pairings.existing('seas').verify())())).to.equal('disconnected');
     });
 
     it('can be untrusted: then it is as unknown as any other, until trust', async () => {
       const link = await linked();
-      google.links.untrust('seas');
+      google.links.pairings.existing('seas').untrust();
       expect(await link.closeCode()).to.equal('revoked');
       introduce({ fresh: false });
       const stranger = await RawLink.dial(seas, google.port);
       await stranger.closed();
       expect(stranger.received).to.deep.equal([]);
-      google.links.trust('seas');
+      google.links.pairings.existing('seas').trust();
       const trusted = await RawLink.dial(seas, google.port);
       trusted.hello(matchmaker.token(google.party, seas));
       await google.sees('link', ({ state }) => state === 'up');
@@ -329,7 +329,7 @@ describe('private links and those who abuse them', () => {
       for (const link of links) link.hello(token);
       await google.sees('link', ({ state }) => state === 'up');
       await wait(300);
-      expect(google.links.links()).to.have.length(1);
+      expect(google.links.pairings.links()).to.have.length(1);
       expect(links.filter(({ stream }) => !stream.closed && !stream.readableEnded)).to.have.length(1);
     });
   });
