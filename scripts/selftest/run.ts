@@ -1,15 +1,18 @@
 // The self-test: a real center and real peers talk while all of them are killed, stopped and cut off at random; then
 // everything is drained and compared.
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as wait } from 'node:timers/promises';
+import { CenterProcess, kill } from './center-process.ts';
+import { chooseFault, type Fault, noFaults } from './faults.ts';
 import type { FromPeer, PeerOrders, ToPeer } from './orders.ts';
 import { CuttingProxy } from './proxy.ts';
 import { Random } from './random.ts';
-import { type Account, directionOf, judge, textOf, type Verdict } from './verdict.ts';
+import { dataDirOf, ledgerPath, readAccount } from './records.ts';
+import { Talk } from './talk.ts';
+import { judge, type Verdict } from './verdict.ts';
 
 export interface SelftestOptions {
   rounds: number;
@@ -34,19 +37,6 @@ export interface Progress {
   doing: 'talking' | 'draining';
 }
 
-export type Fault = 'centerKilled' | 'centerStopped' | 'peerKilled' | 'peerStopped' | 'cut' | 'linksCut' | 'away';
-
-/** How often each happens, beside the others. */
-const shares: Readonly<Record<Fault, number>> = {
-  centerKilled: 0.3,
-  peerKilled: 0.25,
-  centerStopped: 0.1,
-  peerStopped: 0.1,
-  cut: 0.1,
-  linksCut: 0.1,
-  away: 0.05,
-};
-
 const startMs = 20_000;
 const drainMs = 120_000;
 const roundMs = 400;
@@ -54,8 +44,6 @@ const roundMs = 400;
 const noLinksMs = 3_000;
 /** A peer with more than this in its outbox gets nothing new: faults must not pile up faster than they are worked off. */
 const maxPending = 3000;
-/** Of the messages; the others go through the center. */
-const privateShare = 0.2;
 const password = 'summerisover';
 const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 
@@ -88,19 +76,10 @@ class Selftest {
   readonly #random: Random;
   readonly #proxy: CuttingProxy;
   readonly #members: Member[];
-  readonly #numbers = new Map<string, number>();
-  readonly #faults: Record<Fault, number> = {
-    centerKilled: 0,
-    centerStopped: 0,
-    peerKilled: 0,
-    peerStopped: 0,
-    cut: 0,
-    linksCut: 0,
-    away: 0,
-  };
-  #center: ChildProcess | null = null;
+  readonly #faults = noFaults();
+  readonly #center: CenterProcess;
+  readonly #talk: Talk;
   #port = 0;
-  #centerPort = 0;
   #sent = 0;
 
   constructor(options: SelftestOptions) {
@@ -116,6 +95,11 @@ class Selftest {
       pending: 0,
       away: 0,
     }));
+    this.#center = new CenterProcess(options.centerCommand, join(options.dir, 'center'));
+    this.#talk = new Talk(
+      this.#random,
+      this.#members.map(({ name }) => name),
+    );
   }
 
   async run(): Promise<Verdict & { faults: Record<Fault, number> }> {
@@ -124,20 +108,20 @@ class Selftest {
     for (const member of this.#members) this.#startPeer(member);
     await this.#until(() => this.#members.every(({ online }) => online), startMs, 'the peers to be online');
     // Each may reach the next directly, so everybody has two to talk with privately.
-    this.#members.forEach((member, index) => {
-      this.#tell(member, { act: 'allow', name: this.#members[(index + 1) % this.#members.length]!.name });
-    });
+    for (const member of this.#members) {
+      this.#tell(member, { act: 'allow', name: this.#talk.nextTo(member.name) });
+    }
     // Who is killed before that would have nobody to talk with.
     await this.#until(() => this.#members.every(({ allows }) => allows), startMs, 'the consents');
     for (let round = 1; round <= this.#options.rounds; round++) {
       this.#report(round, 'talking');
-      this.#talk();
+      this.#say();
       await this.#round();
     }
     this.#report(this.#options.rounds, 'draining');
     await this.#drain();
     await this.#quit();
-    return { ...judge(this.#members.map(({ name }) => this.#account(name))), faults: this.#faults };
+    return { ...judge(this.#members.map(({ name }) => readAccount(this.#options.dir, name))), faults: this.#faults };
   }
 
   #report(round: number, doing: Progress['doing']): void {
@@ -146,26 +130,15 @@ class Selftest {
 
   // --- talking --------------------------------------------------------------------------------------
 
-  #talk(): void {
+  #say(): void {
     const present = this.#members.filter(({ process, online, pending }) => process && online && pending < maxPending);
     if (present.length === 0) return;
     const share = Math.ceil(this.#options.messages / present.length);
     for (const member of present) {
-      const messages = Array.from({ length: share }, () => this.#message(member.name));
+      const messages = Array.from({ length: share }, () => this.#talk.message(member.name));
       this.#sent += share;
       this.#tell(member, { act: 'send', messages });
     }
-  }
-
-  #message(from: string): { to: string; text: string; private: boolean } {
-    const isPrivate = this.#random.chance(privateShare);
-    const to = this.#random.pick(
-      this.#members.filter((other) => isPartner(other, from, isPrivate, this.#members)),
-    ).name;
-    const direction = directionOf(from, to, isPrivate);
-    const number = (this.#numbers.get(direction) ?? 0) + 1;
-    this.#numbers.set(direction, number);
-    return { to, text: textOf(direction, number), private: isPrivate };
   }
 
   #tell(member: Member, order: ToPeer): void {
@@ -186,9 +159,9 @@ class Selftest {
 
   async #disturb(): Promise<void> {
     const running = this.#members.filter(({ process }) => process);
-    const fault = this.#chooseFault();
+    const fault = chooseFault(this.#random, this.#options.faults);
     if (fault === 'centerKilled') return this.#killCenter();
-    if (fault === 'centerStopped') return this.#pause(this.#center, fault);
+    if (fault === 'centerStopped') return this.#pause(this.#center.process, fault);
     if (fault === 'cut') this.#faults.cut += this.#proxy.cut(0.5);
     else if (fault === 'linksCut' && running.length > 0) this.#cutLinks(this.#random.pick(running));
     else if (fault === 'away' && running.length > 2) this.#sendAway(this.#random.pick(running));
@@ -198,19 +171,9 @@ class Selftest {
     }
   }
 
-  #chooseFault(): Fault {
-    const faults = this.#options.faults ?? (Object.keys(shares) as Fault[]);
-    let dice = this.#random.next() * faults.reduce((total, fault) => total + shares[fault], 0);
-    for (const fault of faults) {
-      dice -= shares[fault];
-      if (dice < 0) return fault;
-    }
-    return this.#random.pick(faults);
-  }
-
   async #killCenter(): Promise<void> {
     this.#faults.centerKilled++;
-    await kill(this.#center);
+    await kill(this.#center.process);
     await this.#startCenter();
   }
 
@@ -245,30 +208,11 @@ class Selftest {
   // --- processes ------------------------------------------------------------------------------------
 
   async #startCenter(): Promise<void> {
-    const [program = '', ...args] = this.#options.centerCommand;
-    // The same port again: peers know the center by it.
-    const own = ['127.0.0.1', String(this.#centerPort), '--data', join(this.#options.dir, 'center')];
-    const limits = ['--messages-per-second', '0', '--bcrypt-cost', '4', '--log-level', 'error'];
-    const open = ['--max-registrations-per-hour', '1000'];
-    const center = spawn(program, [...args, ...own, ...limits, ...open], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#center = center;
-    let output = '';
-    center.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-    const listens = /listens on \S+:(\d+)/;
-    const deadMs = performance.now() + startMs;
-    while (!listens.test(output)) {
-      if (center.exitCode !== null) throw new Error(`the center ended while starting, with ${center.exitCode}`);
-      if (performance.now() > deadMs) throw new Error('the center did not start in time');
-      await wait(5);
-    }
-    this.#centerPort = Number(listens.exec(output)?.[1]);
-    this.#proxy.targetPort = this.#centerPort;
+    this.#proxy.targetPort = await this.#center.start();
   }
 
   #startPeer(member: Member): void {
-    const dataDir = join(this.#options.dir, member.name);
+    const dataDir = dataDirOf(this.#options.dir, member.name);
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const child = fork(new URL(`./peer-process${ending}`, import.meta.url), {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -284,7 +228,7 @@ class Selftest {
     });
     // A peer that ends by itself is a fault of its own: the comparison would not show it.
     child.on('error', () => undefined);
-    const ledger = join(this.#options.dir, `${member.name}.ledger`);
+    const ledger = ledgerPath(this.#options.dir, member.name);
     const orders: PeerOrders = {
       name: member.name,
       password,
@@ -312,7 +256,8 @@ class Selftest {
     const settled = (): boolean => this.#members.every(({ online, pending }) => online && pending === 0);
     for (const member of this.#members) member.pending = -1;
     await this.#until(settled, drainMs, 'the outboxes to be empty');
-    const rows = (): number => this.#members.reduce((sum, { name }) => sum + this.#account(name).history.length, 0);
+    const rows = (): number =>
+      this.#members.reduce((sum, { name }) => sum + readAccount(this.#options.dir, name).history.length, 0);
     const endMs = performance.now() + drainMs;
     for (let before = -1, now = rows(); now < this.#sent && performance.now() < endMs; before = now, now = rows()) {
       // Nothing more came for a while: what is missing is lost.
@@ -334,40 +279,7 @@ class Selftest {
 
   end(): void {
     this.#proxy.stop();
-    this.#center?.kill('SIGKILL');
+    this.#center.process?.kill('SIGKILL');
     for (const { process } of this.#members) process?.kill('SIGKILL');
   }
-
-  #account(name: string): Account {
-    const ledgerPath = join(this.#options.dir, `${name}.ledger`);
-    // A line cut off by a kill was not told to anybody.
-    const ledger = readFileSync(ledgerPath, 'utf8').split('\n').slice(0, -1);
-    const history: string[] = [];
-    const accepted: string[] = [];
-    for (const path of globSync(join(this.#options.dir, name, 'centers', '*', 'accounts', '*', 'history.db'))) {
-      const db = new DatabaseSync(path, { readOnly: true });
-      for (const row of db.prepare('SELECT text FROM history WHERE incoming = 1 ORDER BY row').iterate()) {
-        history.push(String(row.text));
-      }
-      const sent = `SELECT h.text AS text FROM sent s JOIN history h ON h.row = s.row WHERE s.state IN ('accepted', 'stored')`;
-      for (const row of db.prepare(sent).iterate()) accepted.push(String(row.text));
-      db.close();
-    }
-    return { name, ledger, history, accepted };
-  }
-}
-
-/** Whom this one writes to: anybody, or privately those beside it in the ring of consents. */
-function isPartner(other: Member, from: string, isPrivate: boolean, members: Member[]): boolean {
-  if (other.name === from) return false;
-  if (!isPrivate) return true;
-  const distance = Math.abs(members.indexOf(other) - members.findIndex(({ name }) => name === from));
-  return distance === 1 || distance === members.length - 1;
-}
-
-async function kill(child: ChildProcess | null): Promise<void> {
-  if (!child || child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exited;
 }

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Fault, runSelftest } from '../../../scripts/selftest/run.ts';
+import type { Fault } from '../../../scripts/selftest/faults.ts';
+import { runSelftest } from '../../../scripts/selftest/run.ts';
 import type { Verdict } from '../../../scripts/selftest/verdict.ts';
 
 const center = new URL('../../helpers/faulty-center.ts', import.meta.url).pathname;
