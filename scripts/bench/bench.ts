@@ -44,7 +44,7 @@ const quick: Scale = {
 };
 
 /** About. */
-const startSeconds = 1.5;
+const startSeconds = 0.7;
 const linksSeconds = 60;
 
 function readFlags(): Flags {
@@ -81,6 +81,7 @@ interface Current {
 class Bench {
   readonly #scale: Scale;
   readonly #rounds: number;
+  readonly #isOfAllRows: boolean;
   readonly #systems: readonly System[];
   readonly #dir: string;
   readonly #processes: Processes;
@@ -89,8 +90,10 @@ class Bench {
 
   constructor(flags: Flags, dir: string, processes: Processes) {
     const scale = flags.quick ? quick : usual;
-    this.#scale = { ...scale, seconds: flags.seconds ?? scale.seconds };
+    const seconds = flags.seconds ?? scale.seconds;
+    this.#scale = { ...scale, seconds, warmupSeconds: Math.min(scale.warmupSeconds, seconds / 2) };
     this.#rounds = flags.rounds ?? (flags.quick ? 1 : 3);
+    this.#isOfAllRows = flags.rows === undefined;
     const wanted = systems.filter(({ name }) => flags.systems?.includes(name) ?? true);
     for (const { title, missing } of wanted) if (missing) say(`${title} is not installed and left out: ${missing}`);
     this.#systems = wanted.filter(({ missing }) => missing === null);
@@ -153,8 +156,10 @@ class Bench {
     return this.#systems.filter(({ name }) => measurement.systems.includes(name));
   }
 
-  #roundsOf({ mostRounds = Number.POSITIVE_INFINITY }: Measurement): number {
-    return Math.min(this.#rounds, mostRounds);
+  #roundsOf({ mostRounds }: Measurement): number {
+    if (mostRounds === undefined) return this.#rounds;
+    if ('always' in mostRounds) return Math.min(this.#rounds, mostRounds.always);
+    return this.#isOfAllRows ? Math.min(this.#rounds, mostRounds.ofAllRows) : this.#rounds;
   }
 
   async #start(measurement: Measurement, system: System, dir: string): Promise<Started | Error> {
