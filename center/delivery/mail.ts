@@ -9,7 +9,8 @@ import type { Turn } from '../turn.ts';
 import { accountOf, deliverRoom, emptyView, type MessageView } from './codec.ts';
 import { Mailbox } from './mailbox.ts';
 import { Notices } from './notices.ts';
-import { type Flow, Outbox, outboxKey, type RefusalCode } from './outbox.ts';
+import type { Office } from './office.ts';
+import { type Flow, Outbox, outboxKey, type RefusalCode, refuse } from './outbox.ts';
 import { Receipts } from './receipts.ts';
 import { Schedule } from './schedule.ts';
 
@@ -43,7 +44,7 @@ interface Arrival {
   proceed(failure: RefusalCode | null): void;
 }
 
-export class Mail {
+export class Mail implements Office {
   readonly store: Store;
   readonly pool: ChunkPool;
   readonly limits: CenterLimits;
@@ -137,7 +138,7 @@ export class Mail {
     this.#mailboxes.get(account)?.vanish();
   }
 
-  vanished(mailbox: Mailbox): void {
+  vanished(mailbox: { readonly account: number }): void {
     if (this.#mailboxes.get(mailbox.account) === mailbox) this.#mailboxes.delete(mailbox.account);
   }
 
@@ -222,10 +223,8 @@ export class Mail {
       return;
     }
     const refusal = this.#problem(flow, mailbox, view);
-    if (refusal) this.#refuse(flow, number, refusal);
-    else {
-      mailbox.place(flow, number, bytes, view.tailStart, view.tailEnd);
-    }
+    if (refusal) refuse(flow, number, refusal);
+    else mailbox.place(flow, number, bytes, view.tailStart, view.tailEnd);
   }
 
   #problem(flow: Flow, mailbox: Mailbox, view: MessageView): RefusalCode | null {
@@ -241,21 +240,10 @@ export class Mail {
   }
 
   #quotaProblem(flow: Flow, mailbox: Mailbox, tailBytes: number): RefusalCode | null {
-    const { mailboxMessages, mailboxBytes, mailboxSenderShare } = this.limits;
     const bytes = deliverRoom(flow.outbox.prefix, tailBytes);
-    if (mailbox.count >= mailboxMessages || mailbox.bytes + bytes > mailboxBytes) return 'mailbox_full';
-    flow.usage ??= mailbox.usage(flow.outbox.sender);
-    const { count, bytes: used } = flow.usage;
-    if (count * mailboxSenderShare >= mailboxMessages) return 'sender_quota';
-    if ((used + bytes) * mailboxSenderShare > mailboxBytes) return 'sender_quota';
+    const problem = mailbox.contents.problem(flow, bytes, this.limits);
+    if (problem) return problem;
     return this.storedBytes + bytes > this.#maxStoreBytes ? 'store_full' : null;
-  }
-
-  /** What is later than an open refusal is refused because of that one. */
-  #refuse(flow: Flow, number: number, code: RefusalCode): void {
-    const isFirst = flow.refused === 0 || number <= flow.refused;
-    if (isFirst) flow.refused = number;
-    flow.outbox.session?.refused(flow.recipient, number, isFirst ? code : 'earlier_refused');
   }
 
   /** The first message to somebody: those after it queue up behind it while the mailbox is read. */
@@ -263,16 +251,15 @@ export class Mail {
     const { recipient, outbox } = flow;
     const { number } = view;
     const session = outbox.session;
-    outbox.unresolvedMessages++;
-    outbox.unresolvedBytes += bytes.length;
+    outbox.took(bytes.length);
     const copied = { ...view, tailStart: 0, tailEnd: bytes.length };
     const proceed = (failure: RefusalCode | null): void => {
-      this.resolved(flow, bytes.length);
+      outbox.resolved(bytes.length);
       // A connection that ended meanwhile sends it again on the next one.
       if (session === null || outbox.session !== session) return;
-      if (failure) this.#refuse(flow, number, failure);
+      if (failure) refuse(flow, number, failure);
       else if (this.#mailboxes.has(recipient)) this.send(outbox, bytes, copied);
-      else this.#refuse(flow, number, 'unknown_account');
+      else refuse(flow, number, 'unknown_account');
     };
     const arrival: Arrival = { flow, number, proceed };
     const waiting = this.#arrivals.get(recipient);
@@ -346,24 +333,16 @@ export class Mail {
     return this.#receivedAtMs;
   }
 
-  /** One message of the flow is accepted or refused. */
-  resolved(flow: Flow, bytes: number): void {
-    const outbox = flow.outbox;
-    outbox.unresolvedMessages--;
-    outbox.unresolvedBytes -= bytes;
-    outbox.session?.resolved();
-  }
-
   storeFailed(error: unknown): void {
     const reason = error instanceof StoreError ? error.reason : 'failed';
     if (!this.schedule.stopped)
       this.#log.error({ err: error, reason }, 'the store failed; what it could not keep is refused');
   }
 
-  readFailed(mailbox: Mailbox, error: unknown): void {
+  readFailed(account: number, error: unknown, again: () => void): void {
     if (this.schedule.stopped) return;
-    this.#log.error({ err: error, account: mailbox.account }, 'a mailbox cannot be read; nothing of it is skipped');
-    this.schedule.retry(() => mailbox.retryRead());
+    this.#log.error({ err: error, account }, 'a mailbox cannot be read; nothing of it is skipped');
+    this.schedule.retry(again);
   }
 
   // --- turns and timers -------------------------------------------------------------------------------
@@ -403,7 +382,7 @@ export class Mail {
       this.#endTurn();
       // What is asked of the store is done in order: an answer to this means that all before it is done.
       const answered = await this.store.time().catch(() => null);
-      if (answered === null || [...this.#mailboxes.values()].every((mailbox) => mailbox.saved)) break;
+      if (answered === null || [...this.#mailboxes.values()].every((mailbox) => mailbox.isSaved)) break;
     }
   }
 }

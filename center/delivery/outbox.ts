@@ -143,6 +143,19 @@ export class Outbox {
     return flow;
   }
 
+  /** A message with a frame of so many bytes is on its way. */
+  took(bytes: number): void {
+    this.unresolvedMessages++;
+    this.unresolvedBytes += bytes;
+  }
+
+  /** It is accepted or refused. */
+  resolved(bytes: number): void {
+    this.unresolvedMessages--;
+    this.unresolvedBytes -= bytes;
+    this.session?.resolved();
+  }
+
   /** The highest number known, to any recipient. */
   get highestNumber(): number {
     let highest = 0;
@@ -156,6 +169,17 @@ export class Outbox {
     for (const flow of this.flows.values()) if (flow.unsaved || flow.changed || flow.held) return false;
     return true;
   }
+}
+
+/**
+ * Tells the sender that this message is refused. What is later than an open refusal is refused because of that one; true
+ * where there was none before it.
+ */
+export function refuse(flow: Flow, number: number, code: RefusalCode): boolean {
+  const isFirst = flow.refused === 0 || number <= flow.refused;
+  if (isFirst) flow.refused = number;
+  flow.outbox.session?.refused(flow.recipient, number, isFirst ? code : 'earlier_refused');
+  return isFirst;
 }
 
 /** Names the outbox among those of all accounts; a string, because it is kept for as long as the outbox. */

@@ -183,11 +183,11 @@ describe('delivery, whatever happens,', () => {
       for (const { peer } of this.readers) {
         const mailbox = mail.mailbox(peer.account)!;
         await mail.settle(mailbox);
-        expect([mailbox.count, mailbox.bytes]).to.deep.equal([0, 0]);
+        expect([mailbox.count, mailbox.contents.bytes]).to.deep.equal([0, 0]);
         for (const sender of this.senders) {
-          expect(mailbox.usage(sender.peer.account)).to.deep.equal({ count: 0, bytes: 0 });
+          expect(mailbox.contents.usage(sender.peer.account)).to.deep.equal({ count: 0, bytes: 0 });
         }
-        while (!mailbox.saved) await new Promise((resolve) => setTimeout(resolve, 5));
+        while (!mailbox.isSaved) await new Promise((resolve) => setTimeout(resolve, 5));
       }
       // At a start, a run of which a part is acknowledged counts as a whole.
       if (this.#script.disconnects) await mail.recount();
