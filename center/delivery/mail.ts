@@ -1,5 +1,4 @@
-// Delivery: the mailboxes and outboxes in memory, and the way of a message from the one to the other.
-import { setTimeout as wait } from 'node:timers/promises';
+// Delivery: the way of a message from its outbox to its recipient's mailbox.
 import type { ChunkPool } from '../chunks.ts';
 import type { Clock } from '../clock.ts';
 import type { CenterLimits } from '../limits.ts';
@@ -7,16 +6,15 @@ import type { Logger } from '../log.ts';
 import { type Store, StoreError } from '../store/store.ts';
 import type { Turn } from '../turn.ts';
 import { accountOf, deliverRoom, emptyView, type MessageView } from './codec.ts';
-import { Mailbox } from './mailbox.ts';
+import type { Mailbox } from './mailbox.ts';
+import { Mailboxes } from './mailboxes.ts';
 import { Notices } from './notices.ts';
 import type { Office } from './office.ts';
-import { type Flow, Outbox, outboxKey, type RefusalCode, refuse } from './outbox.ts';
+import { type Flow, type Outbox, type RefusalCode, refuse } from './outbox.ts';
+import { Outboxes } from './outboxes.ts';
 import { Receipts } from './receipts.ts';
 import { Schedule } from './schedule.ts';
 
-/** Until a mailbox has settled, it is looked at so often. */
-const settleMs = 20;
-const maxSettleTries = 250;
 /** When stopping: what still fails then is lost to this run, but nothing of it was accepted. */
 const maxStopTries = 20;
 /** Mailboxes and outboxes that nobody used for so long leave memory. */
@@ -59,12 +57,10 @@ export class Mail implements Office {
   readonly #log: Logger;
   readonly #maxStoreBytes: number;
   readonly #onContact: MailOptions['onContact'];
-  readonly #mailboxes = new Map<number, Mailbox>();
-  readonly #opening = new Map<number, Promise<Mailbox | null>>();
+  readonly #mailboxes: Mailboxes;
+  readonly #outboxes: Outboxes;
   /** What came for mailboxes that are being opened. */
   readonly #arrivals = new Map<number, Arrival[]>();
-  readonly #outboxes = new Map<string, Outbox>();
-  #lastOutbox: Outbox | null = null;
   readonly #sweeping: NodeJS.Timeout;
   #receivedAtMs = 0;
 
@@ -76,6 +72,8 @@ export class Mail implements Office {
     this.receipts = new Receipts(options.turn, options.limits);
     this.schedule = new Schedule(options.turn);
     this.notices = new Notices(this);
+    this.#mailboxes = new Mailboxes(this, options.clock);
+    this.#outboxes = new Outboxes(options.store, this.schedule);
     this.#clock = options.clock;
     this.#log = options.log;
     this.#maxStoreBytes = options.maxStoreBytes;
@@ -86,46 +84,9 @@ export class Mail implements Office {
 
   // --- mailboxes and outboxes -----------------------------------------------------------------------
 
-  /** The mailbox of an account, read from the store where it is not in memory; null if the account is gone. */
-  openMailbox(account: number): Promise<Mailbox | null> {
-    const mailbox = this.#mailboxes.get(account);
-    if (mailbox) {
-      mailbox.usedAtMs = this.#clock.now();
-      return Promise.resolve(mailbox);
-    }
-    let opening = this.#opening.get(account);
-    if (!opening) {
-      opening = this.#open(account).finally(() => this.#opening.delete(account));
-      this.#opening.set(account, opening);
-    }
-    return opening;
-  }
-
-  async #open(account: number): Promise<Mailbox | null> {
-    const saved = await this.store.openMailbox(account);
-    if (saved === 'gone') return null;
-    const mailbox = new Mailbox(account, saved, this);
-    mailbox.usedAtMs = this.#clock.now();
-    this.#mailboxes.set(account, mailbox);
-    return mailbox;
-  }
-
-  /** Does this to a mailbox that is not in memory, and lets nobody open it meanwhile; nothing where it is in use. */
-  async whileAway(account: number, act: () => Promise<void>): Promise<void> {
-    if (this.#mailboxes.has(account) || this.#opening.has(account)) return;
-    const acted = act();
-    const opening = acted.then(
-      () => this.#open(account),
-      () => this.#open(account),
-    );
-    this.#opening.set(account, opening);
-    await Promise.allSettled([opening.finally(() => this.#opening.delete(account))]);
-    await acted;
-  }
-
   /** What is in memory. */
   get counts(): { mailboxes: number; outboxes: number } {
-    return { mailboxes: this.#mailboxes.size, outboxes: this.#outboxes.size };
+    return { mailboxes: this.#mailboxes.count, outboxes: this.#outboxes.count };
   }
 
   /** The mailbox if it is in memory. */
@@ -133,57 +94,34 @@ export class Mail implements Office {
     return this.#mailboxes.get(account);
   }
 
+  /** The mailbox of an account, read from the store where it is not in memory; null if the account is gone. */
+  openMailbox(account: number): Promise<Mailbox | null> {
+    return this.#mailboxes.open(account);
+  }
+
+  /** Does this to a mailbox that is not in memory, and lets nobody open it meanwhile; nothing where it is in use. */
+  whileAway(account: number, act: () => Promise<void>): Promise<void> {
+    return this.#mailboxes.whileAway(account, act);
+  }
+
+  /** Resolves when all that has a place in the mailbox is committed or stored. */
+  settle(mailbox: Mailbox): Promise<void> {
+    return this.#mailboxes.settle(mailbox);
+  }
+
+  /** Takes a mailbox out of memory, and no more mail with it: all it holds is in the store when this resolves. */
+  closeMailbox(account: number): Promise<void> {
+    return this.#mailboxes.close(account);
+  }
+
   /** Takes a mailbox out of memory for good: its account is removed. What is not committed is refused to its senders. */
   forget(account: number): void {
     this.#mailboxes.get(account)?.vanish();
   }
 
-  vanished(mailbox: { readonly account: number }): void {
-    if (this.#mailboxes.get(mailbox.account) === mailbox) this.#mailboxes.delete(mailbox.account);
-  }
-
   /** An outbox with its marks; its refusals are forgotten, since unresolved messages come again from the oldest. */
-  async openOutbox(sender: number, name: string, id: Uint8Array, own: Mailbox): Promise<Outbox> {
-    const outbox = this.#outbox(sender, id);
-    outbox.belongTo(name, own);
-    for (const flow of outbox.flows.values()) flow.refused = 0;
-    if (outbox.marks === 'read') return outbox;
-    // What its recipients stored meanwhile must be in the store before it is read.
-    this.schedule.saveAll();
-    outbox.marks = 'reading';
-    const marks = await this.store.outbox(sender, Uint8Array.from(id)).catch((error: unknown) => {
-      outbox.marks = 'unread';
-      throw error;
-    });
-    for (const mark of marks) {
-      const flow = outbox.flow(mark.recipient);
-      flow.placed = Math.max(flow.placed, mark.accepted);
-      flow.marked = Math.max(flow.marked, mark.accepted);
-      flow.accepted = Math.max(flow.accepted, mark.accepted);
-      flow.stored = Math.max(flow.stored, mark.stored);
-    }
-    outbox.marks = 'read';
-    return outbox;
-  }
-
-  #outbox(sender: number, id: Uint8Array): Outbox {
-    const last = this.#lastOutbox;
-    if (last && last.sender === sender && last.id.equals(id)) return last;
-    const key = outboxKey(sender, id);
-    let outbox = this.#outboxes.get(key);
-    if (!outbox) {
-      outbox = new Outbox(sender, key);
-      this.#outboxes.set(key, outbox);
-    }
-    this.#lastOutbox = outbox;
-    return outbox;
-  }
-
-  /** The flow of a message that was read back from the store; its outbox id is in these bytes, from start to end. */
-  flowOf(sender: number, bytes: Buffer, start: number, end: number, recipient: number): Flow {
-    const last = this.#lastOutbox;
-    if (last?.sender === sender && last.id.compare(bytes, start, end) === 0) return last.flow(recipient);
-    return this.#outbox(sender, bytes.subarray(start, end)).flow(recipient);
+  openOutbox(sender: number, name: string, id: Uint8Array, own: Mailbox): Promise<Outbox> {
+    return this.#outboxes.open(sender, name, id, own);
   }
 
   // --- sending --------------------------------------------------------------------------------------
@@ -258,7 +196,7 @@ export class Mail implements Office {
       // A connection that ended meanwhile sends it again on the next one.
       if (session === null || outbox.session !== session) return;
       if (failure) refuse(flow, number, failure);
-      else if (this.#mailboxes.has(recipient)) this.send(outbox, bytes, copied);
+      else if (this.#mailboxes.get(recipient)) this.send(outbox, bytes, copied);
       else refuse(flow, number, 'unknown_account');
     };
     const arrival: Arrival = { flow, number, proceed };
@@ -292,33 +230,6 @@ export class Mail implements Office {
     return true;
   }
 
-  /** Takes a mailbox out of memory, and no more mail with it: all it holds is in the store when this resolves. */
-  async closeMailbox(account: number): Promise<void> {
-    const mailbox = await this.openMailbox(account);
-    if (!mailbox) return;
-    mailbox.detach();
-    mailbox.close();
-    await this.#until(mailbox, () => mailbox.idle || mailbox.state === 'gone');
-    this.vanished(mailbox);
-    mailbox.leaveMemory();
-  }
-
-  /** Resolves when all that has a place in the mailbox is committed or stored. */
-  async settle(mailbox: Mailbox): Promise<void> {
-    await this.#until(mailbox, () => mailbox.settled);
-  }
-
-  async #until(mailbox: Mailbox, done: () => boolean): Promise<void> {
-    for (let tries = 0; !done(); tries++) {
-      if (tries === maxSettleTries) throw new StoreError('failed', 'the store does not take what is in the mailbox');
-      mailbox.commit();
-      mailbox.save();
-      // Asked after those, answered after those. What failed is not tried again at once.
-      await this.store.time();
-      if (tries > 2) await wait(settleMs);
-    }
-  }
-
   /** Counts anew what is in the store: after something was taken away there. */
   async recount(): Promise<void> {
     const before = this.storedBytes;
@@ -331,6 +242,14 @@ export class Mail implements Office {
   get receivedAtMs(): number {
     if (this.#receivedAtMs === 0) this.#receivedAtMs = this.#clock.now();
     return this.#receivedAtMs;
+  }
+
+  flowOf(sender: number, bytes: Buffer, start: number, end: number, recipient: number): Flow {
+    return this.#outboxes.flowOf(sender, bytes, start, end, recipient);
+  }
+
+  vanished(mailbox: { readonly account: number }): void {
+    this.#mailboxes.vanished(mailbox);
   }
 
   storeFailed(error: unknown): void {
@@ -354,19 +273,8 @@ export class Mail implements Office {
   }
 
   #sweep(): void {
-    for (const [key, outbox] of this.#outboxes) {
-      if (!outbox.idle) continue;
-      this.#outboxes.delete(key);
-      if (this.#lastOutbox === outbox) this.#lastOutbox = null;
-    }
-    const before = this.#clock.now() - sweepMs;
-    for (const [account, mailbox] of this.#mailboxes) {
-      if (!mailbox.idle) mailbox.usedAtMs = this.#clock.now();
-      else if (mailbox.usedAtMs < before && !this.#arrivals.has(account)) {
-        this.#mailboxes.delete(account);
-        mailbox.leaveMemory();
-      }
-    }
+    this.#outboxes.sweep();
+    this.#mailboxes.sweep(sweepMs, (account) => this.#arrivals.has(account));
   }
 
   /** Commits and saves everything; no message may come any more. */
@@ -375,14 +283,14 @@ export class Mail implements Office {
     this.schedule.stop();
     this.receipts.stop();
     for (let tries = 0; tries < maxStopTries; tries++) {
-      for (const mailbox of this.#mailboxes.values()) {
+      for (const mailbox of this.#mailboxes.all()) {
         mailbox.commit();
         mailbox.save();
       }
       this.#endTurn();
       // What is asked of the store is done in order: an answer to this means that all before it is done.
       const answered = await this.store.time().catch(() => null);
-      if (answered === null || [...this.#mailboxes.values()].every((mailbox) => mailbox.isSaved)) break;
+      if (answered === null || [...this.#mailboxes.all()].every((mailbox) => mailbox.isSaved)) break;
     }
   }
 }
