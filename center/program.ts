@@ -1,28 +1,22 @@
-// The command line of `center`: every command, option and word of help, and which act each stands for.
+// The command line of `center`: how a center is started, and which file has the other commands.
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { safeLine } from '../shared/text.ts';
 import { version } from '../shared/version.ts';
-import * as accounts from './accounts-command.ts';
 import { completionScript, shells } from './completion.ts';
-import { completionHelp, importHelp, passwordHelp, serveHelp, userHelp } from './help.ts';
-import { importUsers } from './import-command.ts';
+import { completionHelp, serveHelp } from './help.ts';
 import type { ProgramIo } from './io.ts';
 import { addKeepCommands } from './keep-commands.ts';
 import { type CenterLimits, limitTable } from './limits.ts';
 import { isLoopback } from './listener.ts';
 import { type LogLevel, logLevels } from './log.ts';
-import type { PasswordSource } from './new-password.ts';
-import { type OpenAdmin, openAdmin } from './operate.ts';
 import { between, costOption, dataDirOf, dataOption, given, positive, reading } from './options.ts';
 import { parseCount, parseSize, parseTime } from './quantities.ts';
 import type { RegistrationMode } from './registration.ts';
 import { serve } from './serve.ts';
+import { addInviteCommands, addUserCommands } from './user-commands.ts';
 
 /** 0: done. 1: it failed, and stderr says why. 2: the command line was wrong. 3: what was looked at is damaged. */
 export type ExitCode = number;
-
-const dayMs = 86_400_000;
-const defaultInviteMs = 7 * dayMs;
 
 /** Runs one command line (without the program's name); never rejects for what an operator can mend. */
 export async function runProgram(argv: string[], io: ProgramIo): Promise<ExitCode> {
@@ -169,133 +163,4 @@ function addLimits(program: Command): (flags: Record<string, unknown>) => Partia
     const given = options.filter(({ attribute }) => flags[attribute] !== undefined);
     return Object.fromEntries(given.map(({ name, attribute }) => [name, flags[attribute]])) as Partial<CenterLimits>;
   };
-}
-
-// --- center user … --------------------------------------------------------------------------------
-
-interface AdminFlags {
-  bcryptCost?: number;
-}
-
-function addUserCommands(program: Command, io: ProgramIo, done: (code: ExitCode) => void): void {
-  const user = program
-    .command('user')
-    .description('the accounts: add, import, list, unlock, passwd, ban, unban, remove, release')
-    .addHelpText('after', userHelp);
-  const command = (usage: string, about: string) => user.command(usage).description(about).addOption(dataOption(io));
-  const act = actor(io, done);
-  const passwordOption = (to: Command) =>
-    to
-      .option('--password-file <file>', 'read the password from the first line of a file; - is stdin')
-      .addOption(costOption());
-
-  passwordOption(command('add <name>', 'make an account; asks for the password'))
-    .addHelpText('after', passwordHelp)
-    .action(
-      act('create', (open, [name], flags: AdminFlags & PasswordSource) => accounts.addUser(name, flags, open, io)),
-    );
-  command('import <file>', 'make the accounts of a credentials file; - is stdin')
-    .addOption(costOption())
-    .addHelpText('after', importHelp)
-    .action(act('create', (open, [file]) => importUsers(file, open, io)));
-  command('list', 'list the accounts')
-    .option('--json', 'one JSON object a line')
-    .option('--all', 'also names that are reserved because their account was removed')
-    .action(
-      act('existing', (open, _names, flags: AdminFlags & { json?: boolean; all?: boolean }) =>
-        accounts.listUsers(flags, open, io),
-      ),
-    );
-  command('unlock <name>', 'forget the wrong passwords given for an account, and end its lock').action(
-    act('existing', ({ admin }, [name]) => accounts.unlockUser(name, admin, io)),
-  );
-  passwordOption(command('passwd <name>', 'set a new password; ends every session and token of the account'))
-    .addHelpText('after', passwordHelp)
-    .action(
-      act('existing', (open, [name], flags: AdminFlags & PasswordSource) =>
-        accounts.setUserPassword(name, flags, open, io),
-      ),
-    );
-  command('ban <name>', 'end every session and token of an account and let nobody log in to it')
-    .option(
-      '--for <time>',
-      'as 1h or 30d (default: until unban)',
-      reading((text) => positive(parseTime(text))),
-    )
-    .option('--reason <text>', 'shown to the user')
-    .action(
-      act('existing', ({ admin }, [name], flags: AdminFlags & { for?: number; reason?: string }) =>
-        accounts.banUser(name, { forMs: flags.for ?? null, reason: flags.reason ?? '' }, admin, io),
-      ),
-    );
-  command('unban <name>', 'let the user of an account log in again').action(
-    act('existing', ({ admin }, [name]) => accounts.unbanUser(name, admin, io)),
-  );
-  command('remove <name>', 'remove an account; refused while mail waits for it. Its name stays reserved')
-    .option('--discard', 'throw that mail away, and tell each sender')
-    .action(
-      act('existing', ({ admin }, [name], flags: AdminFlags & { discard?: boolean }) =>
-        accounts.removeUser(name, { discard: flags.discard ?? false }, admin, io),
-      ),
-    );
-  command('release <name>', 'let the name of a removed account be registered again').action(
-    act('existing', ({ admin }, [name]) => accounts.releaseName(name, admin, io)),
-  );
-}
-
-function addInviteCommands(program: Command, io: ProgramIo, done: (code: ExitCode) => void): void {
-  const act = actor(io, done);
-  const invite = program
-    .command('invite')
-    .description('make an invite to register with; also: center invite list')
-    .addOption(dataOption(io))
-    .option(
-      '--uses <n>',
-      'how many accounts it is good for',
-      reading((text) => parseCount(text, 1)),
-      1,
-    )
-    .option(
-      '--for <time>',
-      'how long it is good, as 12h or 30d (default: 7d)',
-      reading((text) => positive(parseTime(text))),
-    )
-    .action(
-      act('create', ({ admin }, _names, flags: AdminFlags & { uses: number; for?: number }) =>
-        accounts.makeInvite({ uses: flags.uses, forMs: flags.for ?? defaultInviteMs }, admin, io),
-      ),
-    );
-  invite
-    .command('list')
-    .description('list the invites that are still good')
-    .addOption(dataOption(io))
-    .option('--json', 'one JSON object a line')
-    .action(
-      act('existing', ({ admin }, _names, flags: AdminFlags & { json?: boolean }) =>
-        accounts.listInvites(flags, admin, io),
-      ),
-    );
-}
-
-/** Makes commander's actions of acts: opens the data directory, does one, closes it. */
-function actor(io: ProgramIo, done: (code: ExitCode) => void) {
-  return <Flags extends AdminFlags>(
-    directory: 'create' | 'existing',
-    run: (open: OpenAdmin, names: [string], flags: Flags) => Promise<ExitCode>,
-  ) =>
-    async (...given: unknown[]): Promise<void> => {
-      const command = given.at(-1) as Command;
-      const flags = command.opts<Flags>();
-      const open = await openAdmin({
-        dataDir: dataDirOf(command, io),
-        create: directory === 'create',
-        userId: io.userId,
-        ...(flags.bcryptCost === undefined ? {} : { bcryptCost: flags.bcryptCost }),
-      });
-      try {
-        done(await run(open, [command.args[0] ?? ''], flags));
-      } finally {
-        await open.close();
-      }
-    };
 }
