@@ -1,6 +1,6 @@
 // Messages of others in the store: the history, the marks that make it exactly once, and what was shown of it.
-import type { StatementSync } from 'node:sqlite';
 import type { HistoryLine } from './events.ts';
+import type { Statement } from './statement.ts';
 import type { Store } from './store.ts';
 
 /** Marks kept at hand; the others are in the store. */
@@ -27,8 +27,8 @@ interface Mark {
 
 export class Incoming {
   readonly #store: Store;
-  readonly #insert: StatementSync;
-  readonly #mark: StatementSync;
+  readonly #insert: Statement;
+  readonly #mark: Statement;
   readonly #marks = new Map<string, Mark>();
   #unsavedMarks: Mark[] = [];
   /** All rows up to here were shown. */

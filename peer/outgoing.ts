@@ -1,8 +1,8 @@
 // One's own messages in the store: the outbox, and what became of what left it.
 import { randomBytes } from 'node:crypto';
-import type { StatementSync } from 'node:sqlite';
 import { ParleyError } from '../shared/errors.ts';
 import type { OutgoingMessage } from './events.ts';
+import type { Statement } from './statement.ts';
 import type { Store } from './store.ts';
 import { outboxIdBytes } from './store-schema.ts';
 
@@ -32,16 +32,16 @@ export class Outgoing {
   #highest: number;
   #isOutboxSaved = true;
   readonly #store: Store;
-  readonly #insertRow: StatementSync;
-  readonly #insertSent: StatementSync;
-  readonly #setState: StatementSync;
-  readonly #setWritten: StatementSync;
-  readonly #setAccount: StatementSync;
-  readonly #setRecipient: StatementSync;
-  readonly #byId: StatementSync;
-  readonly #byNumber: StatementSync;
-  readonly #unstored: StatementSync;
-  readonly #setStored: StatementSync;
+  readonly #insertRow: Statement;
+  readonly #insertSent: Statement;
+  readonly #setState: Statement;
+  readonly #setWritten: Statement;
+  readonly #setAccount: Statement;
+  readonly #setRecipient: Statement;
+  readonly #byId: Statement;
+  readonly #byNumber: Statement;
+  readonly #unstored: Statement;
+  readonly #setStored: Statement;
 
   constructor(store: Store) {
     this.#store = store;

@@ -3,6 +3,7 @@
 import { chmodSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { ParleyError } from '../shared/errors.ts';
+import { Statement } from './statement.ts';
 import { makeSchema } from './store-schema.ts';
 
 /** How long what nobody waits for may stay uncommitted. */
@@ -10,6 +11,8 @@ const soonMs = 100;
 const sqliteFull = 13;
 const sqliteCorrupt = 11;
 const sqliteNotADatabase = 26;
+/** Extended codes have theirs in the lowest byte. */
+const primaryCode = 0xff;
 
 /** now: at the end of this turn of the event loop. soon: with the next such commit, or within a tenth of a second. */
 export type Urgency = 'now' | 'soon';
@@ -22,6 +25,7 @@ type State =
 export class Store {
   /** False: in memory only. */
   readonly durable: boolean;
+  readonly #path: string | null;
   readonly #db: DatabaseSync;
   readonly #beginStatement: StatementSync;
   readonly #commitStatement: StatementSync;
@@ -41,14 +45,21 @@ export class Store {
    */
   constructor(path: string | null, onFailure: (error: ParleyError) => void) {
     this.durable = path !== null;
+    this.#path = path;
     this.#onFailure = onFailure;
     this.#db = open(path);
     this.#beginStatement = this.#db.prepare('BEGIN IMMEDIATE');
     this.#commitStatement = this.#db.prepare('COMMIT');
   }
 
-  prepare(sql: string): StatementSync {
-    return this.#db.prepare(sql);
+  /** Damage that it meets ends the store, even where it only reads: what is written on top of it would spoil more. */
+  prepare(sql: string): Statement {
+    const told = (error: unknown): unknown => (isDamage(error) ? this.#fail(error) : error);
+    try {
+      return new Statement(this.#db.prepare(sql), told);
+    } catch (error) {
+      throw told(error);
+    }
   }
 
   get closed(): boolean {
@@ -146,7 +157,7 @@ export class Store {
   }
 
   #fail(error: unknown): ParleyError {
-    const failure = error instanceof ParleyError ? error : unwritable(error);
+    const failure = error instanceof ParleyError ? error : unusable(error, this.#path);
     if (this.#state.kind === 'closed') return failure;
     this.#stopTimer();
     this.#state = { kind: 'closed' };
@@ -171,18 +182,32 @@ function open(path: string | null): DatabaseSync {
   } catch (error) {
     db?.close();
     if (error instanceof ParleyError) throw error;
-    const { errcode } = error as { errcode?: number };
-    const advice =
-      errcode === sqliteNotADatabase || errcode === sqliteCorrupt ? '. Move it away to begin a new one' : '';
+    if (codeOf(error) === sqliteCorrupt) throw damaged(error, path);
+    const advice = codeOf(error) === sqliteNotADatabase ? '. Move it away to begin a new one' : '';
     throw new ParleyError('bad_data', `The history ${path} cannot be opened: ${messageOf(error)}${advice}.`);
   }
 }
 
-function unwritable(error: unknown): ParleyError {
-  const isFull = error instanceof Error && 'errcode' in error && error.errcode === sqliteFull;
-  return isFull
+function codeOf(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & primaryCode : 0;
+}
+
+function isDamage(error: unknown): boolean {
+  return codeOf(error) === sqliteCorrupt || codeOf(error) === sqliteNotADatabase;
+}
+
+function unusable(error: unknown, path: string | null): ParleyError {
+  if (isDamage(error)) return damaged(error, path);
+  return codeOf(error) === sqliteFull
     ? new ParleyError('store_full', 'The disk is full: outbox and history cannot be written.')
     : new ParleyError('bad_data', `Outbox and history cannot be written: ${messageOf(error)}`);
+}
+
+function damaged(error: unknown, path: string | null): ParleyError {
+  const text =
+    `The history ${path ?? 'in memory'} is damaged (${messageOf(error)}) and left as it is. Move it away, together with ` +
+    'its -wal and -shm, to begin a new one: what was not stored waits at the center, what was not sent stays in this one.';
+  return new ParleyError('bad_data', text);
 }
 
 function messageOf(error: unknown): string {

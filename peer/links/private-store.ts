@@ -1,8 +1,8 @@
 // What a peer keeps about links: an outbox for each other account, the messages in it, and the keys that are known.
 import { randomBytes } from 'node:crypto';
-import type { StatementSync } from 'node:sqlite';
 import type { OutgoingMessage } from '../events.ts';
 import type { Incoming, IncomingRow } from '../incoming.ts';
+import type { Statement } from '../statement.ts';
 import type { Store } from '../store.ts';
 import { outboxIdBytes } from '../store-schema.ts';
 
@@ -47,22 +47,22 @@ export class PrivateStore {
   /** Those that this run has used: as many as it has written to. */
   readonly #outboxes = new Map<number, Outbox>();
   readonly #unsaved = new Set<number>();
-  readonly #outbox: StatementSync;
-  readonly #newOutbox: StatementSync;
-  readonly #setHighest: StatementSync;
-  readonly #insertRow: StatementSync;
-  readonly #insertSent: StatementSync;
-  readonly #pending: StatementSync;
-  readonly #allPending: StatementSync;
-  readonly #upTo: StatementSync;
-  readonly #named: StatementSync;
-  readonly #setState: StatementSync;
-  readonly #setStored: StatementSync;
-  readonly #setWritten: StatementSync;
-  readonly #keys: StatementSync;
-  readonly #putKey: StatementSync;
-  readonly #dropKeys: StatementSync;
-  readonly #dropKey: StatementSync;
+  readonly #outbox: Statement;
+  readonly #newOutbox: Statement;
+  readonly #setHighest: Statement;
+  readonly #insertRow: Statement;
+  readonly #insertSent: Statement;
+  readonly #pending: Statement;
+  readonly #allPending: Statement;
+  readonly #upTo: Statement;
+  readonly #named: Statement;
+  readonly #setState: Statement;
+  readonly #setStored: Statement;
+  readonly #setWritten: Statement;
+  readonly #keys: Statement;
+  readonly #putKey: Statement;
+  readonly #dropKeys: Statement;
+  readonly #dropKey: Statement;
 
   constructor(store: Store, incoming: Incoming) {
     this.#store = store;

@@ -1,13 +1,13 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname as dirOf, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Incoming } from '../../peer/incoming.ts';
 import { Outgoing } from '../../peer/outgoing.ts';
 import { Store } from '../../peer/store.ts';
-import type { ParleyError } from '../../shared/errors.ts';
+import { ParleyError } from '../../shared/errors.ts';
 
 const outbox = Buffer.alloc(16, 7);
 
@@ -295,6 +295,48 @@ describe('the store of a peer', () => {
         .to.throw(file)
         .with.property('code', 'bad_data');
       expect(() => new Store(file, () => undefined)).to.throw('not a database. Move it away to begin a new one.');
+      open(null);
+    });
+
+    it('ends with words wherever damage is met, says which file, and leaves it as it is', () => {
+      for (let number = 1; number <= 400; number++) {
+        arrives(number, `message ${number} ${'x'.repeat(200)}`, Buffer.alloc(16, number % 50));
+        sends(`answer ${number}`);
+      }
+      store.commit();
+      store.close();
+      const whole = readFileSync(file);
+      const pageBytes = whole.readUInt16BE(16);
+      let met = 0;
+      for (let page = 1; page * pageBytes < whole.length; page++) {
+        const spoiled = Buffer.from(whole);
+        // What says which kind of page it is.
+        spoiled[page * pageBytes] = 0xff;
+        const path = join(dirOf(file), `page-${page}.db`);
+        writeFileSync(path, spoiled);
+        failures = [];
+        try {
+          open(path);
+          for (let before = 800; before > 0; before -= 50) incoming.history({ before });
+          incoming.history({ with: 'google' });
+          incoming.unshown(1000);
+          outgoing.outbox();
+          arrives(1000);
+          sends('more');
+          store.commit();
+        } catch (error) {
+          met += 1;
+          expect(error, `page ${page}`).to.be.instanceOf(ParleyError).with.property('code', 'bad_data');
+          expect((error as Error).message)
+            .to.include(`The history ${path} is damaged (`)
+            .and.include('Move it away');
+          if (failures.length > 0) expect(failures).to.deep.equal([error]);
+          expect(readFileSync(path).equals(spoiled), `page ${page}`).to.equal(true);
+        } finally {
+          store.close();
+        }
+      }
+      expect(met).to.be.greaterThan(10);
       open(null);
     });
 
