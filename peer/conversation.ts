@@ -194,9 +194,14 @@ export class Conversation {
         return true;
       case 'message':
         this.#progress += 1;
-        if (event.message.waited && this.#expected > 0) this.#expected -= 1;
+        // What is shown again comes from the history; where it also waits at the center, that comes as repeated.
+        if (event.message.waited && !event.message.again && this.#expected > 0) this.#expected -= 1;
         this.meet(event.message.from);
         return true;
+      case 'repeated':
+        this.#progress += 1;
+        this.#expected = Math.max(0, this.#expected - event.count);
+        return false;
       case 'broadcast':
         this.meet(event.from);
         return true;

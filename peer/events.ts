@@ -84,6 +84,8 @@ export type PeerEvent =
   | { type: 'welcome'; name: string; account: number }
   /** Comes right after welcome when mail waited. */
   | { type: 'waiting'; count: number }
+  /** So many that waited were here already, from an earlier session that could not say so: they are not shown twice. */
+  | { type: 'repeated'; count: number }
   | { type: 'message'; message: IncomingMessage }
   | { type: 'broadcast'; from: string; text: string; sentAtMs: number }
   | { type: 'accepted'; message: OutgoingMessage }

@@ -36,6 +36,8 @@ export class Inbox {
   #acknowledged = 0;
   /** Filed in this turn, not yet shown. */
   #filed: { message: IncomingMessage; position: number }[] = [];
+  /** Of those that waited, in this turn. */
+  #repeated = 0;
   #isTurnOpen = false;
   #isAckDue = false;
 
@@ -86,8 +88,11 @@ export class Inbox {
       private: false,
     };
     const row = this.#incoming.add({ ...filed, outbox: deliver.outbox, number: deliver.number });
-    if (row === null) return;
     const waited = deliver.receivedAtMs < this.#sessionAtMs;
+    if (row === null) {
+      if (waited) this.#repeated += 1;
+      return;
+    }
     const message = this.#message({ ...filed, row }, this.#store.durable ? row : 0, { waited, again: false });
     this.#filed.push({ message, position: this.#store.durable ? 0 : deliver.position });
   }
@@ -108,6 +113,8 @@ export class Inbox {
       if (this.#store.durable || filed.length === 0) this.#finished(0);
     }
     for (const { message, position } of filed) this.#show(message, position);
+    if (this.#repeated > 0) this.#feed.emit({ type: 'repeated', count: this.#repeated });
+    this.#repeated = 0;
   }
 
   #show(message: IncomingMessage, position: number): void {

@@ -109,8 +109,8 @@ class PipeRun {
 
   #take(event: PeerEvent): void {
     const news = this.#conversation.take(event);
-    // A program may want to know of every link; for people most of that is nothing new.
-    if (news || (this.#options.json && event.type === 'link')) this.#writer.event(event);
+    // A program may want to know of every link and what is here already; for people most of that is nothing new.
+    if (news || (this.#options.json && (event.type === 'link' || event.type === 'repeated'))) this.#writer.event(event);
     if (event.type === 'message') this.#unshown.watch();
     if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
     this.#wake();

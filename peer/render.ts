@@ -138,6 +138,8 @@ export function renderEvent(event: PeerEvent): Line[] {
       return [line(`Welcome, ${safeLine(event.name)}!`, 'status')];
     case 'waiting':
       return [line(`You have ${count(event.count, 'message')} waiting.`, 'status')];
+    case 'repeated':
+      return [];
     case 'message':
       return [renderIncoming(event.message)];
     case 'broadcast':

@@ -75,6 +75,13 @@ describe('conversation', () => {
     };
     conversation.take({ type: 'message', message: { ...incoming, waited: true } });
     expect(conversation.settled('accepted')).to.equal(true);
+    conversation.take({ type: 'waiting', count: 2 });
+    // From the history: the center may have it, too, or not.
+    conversation.take({ type: 'message', message: { ...incoming, waited: true, again: true } });
+    conversation.take({ type: 'message', message: { ...incoming, waited: true } });
+    expect(conversation.settled('accepted')).to.equal(false);
+    expect(conversation.take({ type: 'repeated', count: 1 })).to.equal(false);
+    expect(conversation.settled('accepted')).to.equal(true);
     const holding = new Conversation({ holds: true, keepUnstored: false });
     holding.take({ type: 'waiting', count: 1 });
     expect(holding.settled('accepted')).to.equal(true);

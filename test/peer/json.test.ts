@@ -8,7 +8,16 @@ const page = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8'
 
 // A key for each type of event, so that a new one is missed here at compile time.
 const eventTypes: Record<PeerEvent['type'], true> = {
-  ...{ pinned: true, welcome: true, waiting: true, message: true, broadcast: true, accepted: true, stored: true },
+  ...{
+    pinned: true,
+    welcome: true,
+    waiting: true,
+    repeated: true,
+    message: true,
+    broadcast: true,
+    accepted: true,
+    stored: true,
+  },
   ...{ failed: true, delayed: true, presence: true, disconnected: true, reconnected: true, ended: true, notice: true },
   ...{ address_request: true, introduced: true, link: true, verify: true },
 };
