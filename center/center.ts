@@ -1,60 +1,37 @@
 // A center: its services put together, started and stopped. The program and whoever embeds one both begin here.
 import { existsSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { lockDirectory, makeDirectory } from '../shared/directory.ts';
 import { type ErrorCode, ParleyError } from '../shared/errors.ts';
-import { AccountSet } from './account-set.ts';
 import type { AdminServices } from './admin.ts';
-import { ChunkPool } from './chunks.ts';
-import { Clock } from './clock.ts';
-import { Connection, Outputs } from './connection.ts';
-import { Mail } from './delivery/mail.ts';
+import { Connection } from './connection.ts';
 import { expireMail } from './expiry.ts';
-import { type CenterIdentity, openIdentity } from './identity.ts';
-import { type CenterLimits, centerLimits } from './limits.ts';
-import { Links } from './links/links.ts';
-import { Tunnels } from './links/tunnels.ts';
-import { isLoopback, type Listener, listen, probeKey } from './listener.ts';
-import { Lockout } from './lockout.ts';
+import { openIdentity } from './identity.ts';
+import { isLoopback, type Listener, listen } from './listener.ts';
 import type { Logger } from './log.ts';
-import { Passwords } from './passwords.ts';
-import { Presence } from './presence.ts';
-import { Registration, type RegistrationMode } from './registration.ts';
-import type { Services } from './services.ts';
+import { openServices, type ServiceOptions, type Services, silent } from './services.ts';
 import { farewell, Session } from './session.ts';
-import { type Origin, Sessions } from './sessions.ts';
+import type { Origin } from './sessions.ts';
 import { openSqliteStore, type SqliteStoreOptions } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
-import { Tokens } from './tokens.ts';
-import { Turn } from './turn.ts';
 import { encodeNotice, noticeOutbox } from './undeliverable.ts';
-import { Wheel } from './wheel.ts';
 
 export const storeFile = 'center.db';
 const saveTimeMs = 10_000;
 const expiryMs = 60_000;
-const probeTimeoutMs = 3000;
 /** What is counted as it comes and goes is counted anew so often. */
 const recountMs = 3_600_000;
 const measuredCommits = 5;
 /** After telling everybody, the time to write it. */
 const farewellMs = 200;
 
-export interface CenterOptions {
+export interface CenterOptions extends ServiceOptions {
   host: string;
   /** 0: a free one. */
   port: number;
-  dataDir: string;
   /** No TLS; loopback addresses only. */
   plain?: boolean;
-  /** Unless given: open over loopback, else by invite. */
-  registration?: RegistrationMode;
-  bcryptCost?: number;
-  limits?: Partial<CenterLimits>;
-  /** All mailboxes together; default: half of what is free on the disk. */
-  maxStoreBytes?: number;
   /** Mail that waited longer is reported to its sender and goes; default: it waits for ever. */
   expireMailAfterMs?: number;
   /** A certificate of an authority, PEM; default: one that the identity key has signed itself. */
@@ -63,8 +40,6 @@ export interface CenterOptions {
   /** Another engine, or one with a program's own ways around it; default: SQLite in the data directory. */
   openStore?(options: SqliteStoreOptions): Promise<Store>;
 }
-
-const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 export class Center {
   readonly host: string;
@@ -230,90 +205,6 @@ export class Center {
     await store.close().catch(() => undefined);
     this.#release();
   }
-}
-
-/** Exported for what drives sessions over streams of its own. */
-export async function openServices(
-  options: Omit<CenterOptions, 'host' | 'port'>,
-  identity: CenterIdentity,
-  store: Store,
-  log: Logger = silent,
-): Promise<Services> {
-  const limits = centerLimits(options.limits);
-  const clock = new Clock(await store.time());
-  const wheel = new Wheel();
-  const turn = new Turn();
-  const pool = new ChunkPool();
-  const outputs = new Outputs(pool, turn, 2 * limits.maxOutputBytes);
-  const presence = new Presence({
-    wheel,
-    limits,
-    onOffline: (account) => void store.setOffline([account]).catch(() => undefined),
-    contacts: (account) => store.contacts(account, maxContacts),
-  });
-  await store.reopenClosing();
-  const online = await store.onlineAccounts();
-  for (let at = 0; at < online.length; at += restoredAtOnce) {
-    const restored = online.slice(at, at + restoredAtOnce).map(async ({ id, name }) => {
-      presence.restore(id, name, new AccountSet(await store.blocks(id)));
-    });
-    await Promise.all(restored);
-  }
-  const mail = new Mail({
-    store,
-    limits,
-    turn,
-    pool,
-    clock,
-    log,
-    maxStoreBytes: options.maxStoreBytes ?? (await halfOfFree(options.dataDir)),
-    storedBytes: await store.totalBytes(),
-    onContact: (sender, recipient) => presence.addContact(sender, recipient),
-  });
-  const { registration: mode, bcryptCost: cost } = options;
-  const tunnels = new Tunnels(limits, wheel, turn);
-  // The last step: all that the turn has to say is there.
-  turn.addStep(outputs.flush);
-  return {
-    store,
-    clock,
-    wheel,
-    mail,
-    presence,
-    identity,
-    limits,
-    log,
-    outputs,
-    links: new Links({
-      store,
-      clock,
-      wheel,
-      identity,
-      limits,
-      log,
-      tunnels,
-      probe: (address, port) => probeKey(address, port, probeTimeoutMs),
-    }),
-    sessions: new Sessions(limits, () => wheel.nowMs),
-    passwords: new Passwords(cost === undefined ? {} : { cost }),
-    lockout: new Lockout({ clock, saved: await store.lockouts(), save: (records) => store.setLockouts(records) }),
-    tokens: new Tokens({ centerId: identity.centerId, tokenKey: identity.tokenKey, clock }),
-    registration: new Registration({
-      clock,
-      maxPerHour: limits.maxRegistrationsPerHour,
-      ...(mode === undefined ? {} : { mode }),
-    }),
-  };
-}
-
-/** Of those who were online, so many are asked for in one batch of the store. */
-const restoredAtOnce = 1000;
-/** Contacts of one account that hear of it when many are online. */
-const maxContacts = 1000;
-
-async function halfOfFree(dataDir: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dataDir);
-  return Math.floor((bavail * bsize) / 2);
 }
 
 async function measureCommit({ store, clock }: Services): Promise<number> {
