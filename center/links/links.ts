@@ -8,14 +8,14 @@ import type { Logger } from '../log.ts';
 import type { ConsentRecord, Store } from '../store/store.ts';
 import type { Timeout, Wheel } from '../wheel.ts';
 import { candidatesOf, issueIntroduction, type Reach } from './introductions.ts';
+import { Probes } from './probes.ts';
+import { remember } from './remembered.ts';
 import type { TunnelSession, Tunnels } from './tunnels.ts';
 
 const dayMs = 24 * 3_600_000;
 const maxRequestsShown = 100;
 /** From now until both sides of a punch dial: time for the word to reach both. */
 const punchInMs = 300;
-/** Pairs whose last punch, and accounts whose last probe, are remembered; then the oldest are forgotten. */
-const maxRemembered = 10_000;
 
 export type LinkEndCode = Extract<
   ErrorCode,
@@ -49,15 +49,18 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #attached = new Map<number, LinkSession>();
   readonly #punched = new Map<string, number>();
-  readonly #probed = new Map<number, number>();
   /** When the consents of pairs that were introduced are over. */
   readonly #ends = new Map<string, Timeout>();
-  /** Those that are looked at again when they may be. */
-  readonly #toProbe = new Set<LinkSession>();
+  readonly #probes: Probes;
 
   constructor(options: LinksOptions) {
     this.#options = options;
     this.tunnels = options.tunnels;
+    this.#probes = new Probes({
+      ...options,
+      isAttached: (session) => this.#attached.get(session.account) === session,
+      onVerified: (session) => this.#introduceAll(session),
+    });
   }
 
   // --- who is there ---------------------------------------------------------------------------------
@@ -74,7 +77,7 @@ export class Links {
       const account = await store.account(from);
       if (account) this.#send(session, { addressRequest: { from, fromName: account.name } });
     }
-    await this.#probe(session);
+    await this.#probes.look(session);
   }
 
   detach(session: LinkSession): void {
@@ -84,33 +87,6 @@ export class Links {
 
   #send(session: LinkSession, frame: parley.Frame.$Properties): void {
     if (this.#attached.get(session.account) === session) session.send(frame);
-  }
-
-  /** Looks whether the peer can be reached where its connection comes from, and at no other address. */
-  async #probe(session: LinkSession): Promise<void> {
-    const { limits, wheel, probe } = this.#options;
-    const { address, listenPort } = session.reach;
-    if (listenPort < 1024) return;
-    const before = this.#probed.get(session.account);
-    const waitMs = before === undefined ? 0 : before + limits.probeIntervalMs - wheel.nowMs;
-    if (waitMs > 0) return this.#probeLater(session, waitMs);
-    remember(this.#probed, session.account, wheel.nowMs);
-    if ((await probe(address, listenPort)) !== session.key) return;
-    session.reach.verified = true;
-    if (this.#attached.get(session.account) === session) await this.#introduceAll(session);
-  }
-
-  #probeLater(session: LinkSession, waitMs: number): void {
-    if (this.#toProbe.has(session)) return;
-    this.#toProbe.add(session);
-    const expire = (): void => {
-      this.#toProbe.delete(session);
-      if (this.#attached.get(session.account) !== session) return;
-      this.#probe(session).catch((error: unknown) => {
-        this.#options.log.warn({ err: error, account: session.account }, 'a peer could not be introduced again');
-      });
-    };
-    this.#options.wheel.schedule({ dueTick: 0, expire }, waitMs);
   }
 
   // --- consent --------------------------------------------------------------------------------------
@@ -194,7 +170,7 @@ export class Links {
     for (const account of [consent.asker, consent.giver]) {
       const session = this.#attached.get(account);
       if (!session || session.reach.verified) continue;
-      this.#probe(session).catch((error: unknown) => {
+      this.#probes.look(session).catch((error: unknown) => {
         this.#options.log.warn({ err: error, account }, 'a peer could not be looked at again');
       });
     }
@@ -314,14 +290,4 @@ function otherOf({ giver, asker }: ConsentRecord, account: number): number {
 
 function pairOf(one: number, other: number): string {
   return `${Math.min(one, other)}:${Math.max(one, other)}`;
-}
-
-/** Returns what is forgotten for it, if anything. */
-function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): Value | undefined {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= maxRemembered) return undefined;
-  const [oldest] = map;
-  if (oldest) map.delete(oldest[0]);
-  return oldest?.[1];
 }
