@@ -82,7 +82,10 @@ class Door {
   /** Those that have not begun, or whose handshake is not done. */
   readonly outside = new Set<Duplex>();
   readonly #context: tls.SecureContext | null;
-  /** All plain connections are read into one buffer: an allocation less for each read (docs/performance.md). */
+  /**
+   * All plain connections, and all that have not begun, are read into one buffer. Node would allocate 64 KiB for each read:
+   * garbage that makes V8 collect, all the time when many come at once (docs/performance.md).
+   */
   readonly #readBuffer = Buffer.allocUnsafeSlow(readBytes);
   #isOpen = true;
 
@@ -116,16 +119,9 @@ class Door {
 
   #openPlain(paused: net.Socket, from: Origin): void {
     const { sessions, onConnection } = this.options;
-    const { _handle: handle } = paused as unknown as Handled;
-    if (!handle) return sessions.disconnect(from);
-    (paused as unknown as Handled)._handle = null;
-    const buffer = this.#readBuffer;
     let receiver: Receiver;
-    const callback = (count: number): boolean => {
-      receiver.receive(buffer.subarray(0, count));
-      return true;
-    };
-    const socket = new net.Socket({ handle, onread: { buffer, callback } });
+    const socket = this.#reader(paused, (bytes) => receiver.receive(bytes));
+    if (!socket) return sessions.disconnect(from);
     receiver = new Waiter(this, socket, from, (first) => {
       receiver = onConnection(socket, from);
       receiver.receive(first);
@@ -138,21 +134,36 @@ class Door {
     socket.read(0);
   }
 
-  #openTls(socket: net.Socket, from: Origin, context: tls.SecureContext): void {
-    const receive = (bytes: Buffer): void => waiter.receive(bytes);
+  #openTls(paused: net.Socket, from: Origin, context: tls.SecureContext): void {
+    const { sessions } = this.options;
     const closed = (): void => {
-      this.options.sessions.disconnect(from);
+      sessions.disconnect(from);
       waiter.closed();
     };
+    const socket = this.#reader(paused, (bytes) => waiter.receive(bytes));
+    if (!socket) return sessions.disconnect(from);
     const waiter = new Waiter(this, socket, from, (first) => {
-      socket.off('data', receive).off('close', closed).off('error', destroyed);
+      socket.off('close', closed).off('error', destroyed);
       // TLS takes over what was read, and all that comes. Its input buffer gets the size of this, not 64 KiB for each.
       socket.pause();
-      socket.unshift(first);
+      socket.unshift(Buffer.from(first));
       this.#secure(socket, from, context);
     });
-    socket.on('data', receive).on('close', closed).on('error', destroyed);
-    socket.resume();
+    socket.on('close', closed).on('error', destroyed);
+    socket.read(0);
+  }
+
+  /** A socket in the place of this one that reads into the shared buffer. null: it is gone already. */
+  #reader(paused: net.Socket, onBytes: (bytes: Buffer) => void): net.Socket | null {
+    const { _handle: handle } = paused as unknown as Handled;
+    if (!handle) return null;
+    (paused as unknown as Handled)._handle = null;
+    const buffer = this.#readBuffer;
+    const callback = (count: number): boolean => {
+      onBytes(buffer.subarray(0, count));
+      return true;
+    };
+    return new net.Socket({ handle, onread: { buffer, callback } });
   }
 
   #secure(socket: net.Socket, from: Origin, secureContext: tls.SecureContext): void {
