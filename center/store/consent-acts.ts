@@ -22,6 +22,7 @@ export function consentActs(
      ON CONFLICT (target, asker) DO UPDATE SET asked_at_ms = excluded.asked_at_ms, silent_until_ms = excluded.silent_until_ms`,
   );
   const dropRequest = query(db, 'DELETE FROM address_requests WHERE target = ? AND asker = ?');
+  const anyRequest = query<{ 1: number }>(db, 'SELECT 1 FROM address_requests WHERE target = ? LIMIT 1');
   const openRequests = query<{ asker: number }>(
     db,
     'SELECT asker FROM address_requests WHERE target = ? AND asked_at_ms > ? AND silent_until_ms = 0 ORDER BY asked_at_ms LIMIT ?',
@@ -31,10 +32,10 @@ export function consentActs(
     `INSERT INTO consents (giver, asker, until_ms, once) VALUES (?, ?, ?, ?)
      ON CONFLICT (giver, asker) DO UPDATE SET until_ms = excluded.until_ms, once = excluded.once`,
   );
-  const live = query<ConsentRow>(
+  const consentsOf = query<ConsentRow>(
     db,
-    `SELECT giver, asker, until_ms, once FROM consents WHERE giver = ?1 AND until_ms > ?2
-     UNION ALL SELECT giver, asker, until_ms, once FROM consents WHERE asker = ?1 AND until_ms > ?2`,
+    `SELECT giver, asker, until_ms, once FROM consents WHERE giver = ?1
+     UNION ALL SELECT giver, asker, until_ms, once FROM consents WHERE asker = ?1`,
   );
   const dropPair = query(db, 'DELETE FROM consents WHERE (giver = ?1 AND asker = ?2) OR (giver = ?2 AND asker = ?1)');
   const dropOnce = query<{ giver: number; asker: number }>(
@@ -53,6 +54,8 @@ export function consentActs(
     },
 
     addressRequests(target, askedAfterMs, limit) {
+      // Most have none, and looking costs a fraction of sorting nothing.
+      if (!anyRequest.get(target)) return [];
       return openRequests.all(target, askedAfterMs, limit).map(({ asker }) => asker);
     },
 
@@ -66,13 +69,10 @@ export function consentActs(
     },
 
     consents(account, nowMs) {
-      dropEnded.run(nowMs, account, account);
-      return live.all(account, nowMs).map(({ giver, asker, until_ms, once }) => ({
-        giver,
-        asker,
-        untilMs: until_ms,
-        once: once === 1,
-      }));
+      const rows = consentsOf.all(account);
+      const live = rows.filter(({ until_ms }) => until_ms > nowMs);
+      if (live.length < rows.length) dropEnded.run(nowMs, account, account);
+      return live.map(({ giver, asker, until_ms, once }) => ({ giver, asker, untilMs: until_ms, once: once === 1 }));
     },
 
     endConsents(account, other) {
