@@ -1,4 +1,5 @@
 // The center's sockets: the only file that makes them. Everything else sees streams.
+import { constants } from 'node:crypto';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
@@ -92,8 +93,11 @@ class Door {
   constructor(options: ListenerOptions) {
     this.options = options;
     this.entrance = new Entrance(options.sessions);
+    // Tickets would be no use: their keys end with the process. Two go to each peer all the same, but short ones.
+    const secureOptions = constants.SSL_OP_NO_TICKET;
     this.#context =
-      options.tls && tls.createSecureContext({ ...options.tls, minVersion: 'TLSv1.3', ecdhCurve: 'X25519' });
+      options.tls &&
+      tls.createSecureContext({ ...options.tls, minVersion: 'TLSv1.3', ecdhCurve: 'X25519', secureOptions });
   }
 
   close(): void {
