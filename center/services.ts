@@ -22,8 +22,6 @@ import { Tokens } from './tokens.ts';
 import { Turn } from './turn.ts';
 import { Wheel } from './wheel.ts';
 
-/** Of those who were online, so many are asked for in one batch of the store. */
-const restoredAtOnce = 1000;
 /** Contacts of one account that hear of it when many are online. */
 const maxContacts = 1000;
 const probeTimeoutMs = 3000;
@@ -72,13 +70,7 @@ export async function openServices(
     contacts: (account) => store.contacts(account, maxContacts),
   });
   await store.reopenClosing();
-  const online = await store.onlineAccounts();
-  for (let at = 0; at < online.length; at += restoredAtOnce) {
-    const restored = online.slice(at, at + restoredAtOnce).map(async ({ id, name }) => {
-      presence.restore(id, name, new AccountSet(await store.blocks(id)));
-    });
-    await Promise.all(restored);
-  }
+  for (const { id, name, blocks } of await store.onlineAccounts()) presence.restore(id, name, new AccountSet(blocks));
   const mail = new Mail({
     store,
     limits,

@@ -74,7 +74,11 @@ export function accountActs(db: DatabaseSync): AccountActs {
   const setHash = query(db, 'UPDATE accounts SET password_hash = ? WHERE id = ?');
   const setBan = query(db, 'UPDATE accounts SET banned_until_ms = ?, ban_reason = ? WHERE id = ?');
   const setState = query(db, 'UPDATE accounts SET state = ? WHERE id = ?');
-  const nameOnline = query<{ id: number; name: string }>(db, 'SELECT id, name FROM accounts WHERE online = 1');
+  const whoIsOnline = query<{ id: number; name: string; blocked: number | null }>(
+    db,
+    `SELECT id, name, blocked FROM accounts LEFT JOIN blocks ON blocks.account = accounts.id
+     WHERE online = 1 ORDER BY id`,
+  );
   const setOffline = query(db, 'UPDATE accounts SET online = 0 WHERE id = ?');
   const reopen = query(db, "UPDATE accounts SET state = 'open' WHERE state = 'closing'");
   const anyRun = query<{ 1: number }>(db, 'SELECT 1 FROM runs WHERE account = ? LIMIT 1');
@@ -197,7 +201,12 @@ export function accountActs(db: DatabaseSync): AccountActs {
     },
 
     onlineAccounts() {
-      return nameOnline.all().map(({ id, name }) => ({ id, name }));
+      const online: { id: number; name: string; blocks: number[] }[] = [];
+      for (const { id, name, blocked } of whoIsOnline.iterate()) {
+        if (online.at(-1)?.id !== id) online.push({ id, name, blocks: [] });
+        if (blocked !== null) online.at(-1)!.blocks.push(blocked);
+      }
+      return online;
     },
 
     setOffline(ids) {

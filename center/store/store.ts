@@ -149,8 +149,11 @@ export interface Store {
   /** Keys and addresses from which this account has logged in, the last 64. */
   addFamiliar(id: number, key: string, address: string): Promise<void>;
   isFamiliar(id: number, key: string, address: string): Promise<boolean>;
-  /** Accounts that are online as far as others were told: since a login or resume, until one of endSession, setBan, setOffline or their end. */
-  onlineAccounts(): Promise<{ id: number; name: string }[]>;
+  /**
+   * Accounts that are online as far as others were told: since a login or resume, until one of endSession, setBan,
+   * setOffline or their end. With whom each has blocked.
+   */
+  onlineAccounts(): Promise<{ id: number; name: string; blocks: number[] }[]>;
   setOffline(ids: number[]): Promise<void>;
   /** Accounts that this one has written to or heard from and that are not removed, at most limit. */
   contacts(id: number, limit: number): Promise<number[]>;

@@ -119,6 +119,20 @@ export function accountConformance(test: StoreUnderTest): void {
       expect(await test.store.onlineAccounts()).to.have.length(1);
     });
 
+    it('tells who is online, each with whom they have blocked', async () => {
+      await test.store.createAccount({ id: 2, name: 'a2', passwordHash: '', createdAtMs: 1 });
+      for (const id of [1, 2]) await test.store.claimSession(id, 0, session(`jti ${id}`));
+      for (const blocked of [2, 7]) await test.store.setBlock(1, blocked, true);
+      await test.reopen();
+      const [a1, a2] = [
+        { id: 1, name: 'a1', blocks: [2, 7] },
+        { id: 2, name: 'a2', blocks: [] },
+      ];
+      expect(await test.store.onlineAccounts()).to.have.deep.members([a1, a2]);
+      await test.store.setOffline([1]);
+      expect(await test.store.onlineAccounts()).to.deep.equal([a2]);
+    });
+
     it('issues the next jti at a resume: the old one counts until that is used', async () => {
       await test.store.claimSession(1, 0, session('one'));
       const two = { jti: 'two', expiresAtMs: 6000 };
