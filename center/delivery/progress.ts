@@ -23,7 +23,8 @@ export class Progress {
   #advancedTo: number;
   /** Those whose marks the store does not know. */
   #unsaved: Flow[] | null = null;
-  #onItsWay = false;
+  /** forgotten: the mailbox is gone, and what was on its way to the store comes back to nobody. */
+  #state: 'idle' | 'on its way' | 'forgotten' = 'idle';
 
   constructor(owner: ProgressOwner, office: Office, positions: Positions, window: Window, generation: number) {
     this.#owner = owner;
@@ -36,7 +37,7 @@ export class Progress {
 
   /** The store was told all there is. */
   get isSaved(): boolean {
-    return !this.#onItsWay && !this.isToSave;
+    return this.#state !== 'on its way' && !this.isToSave;
   }
 
   /** There is something that the store has not been told, and is not being told. */
@@ -51,7 +52,7 @@ export class Progress {
 
   /** The mark of this flow is not what the store knows. */
   mark(flow: Flow): void {
-    if (flow.unsaved) return;
+    if (flow.unsaved || this.#state === 'forgotten') return;
     flow.unsaved = true;
     this.#unsaved ??= [];
     this.#unsaved.push(flow);
@@ -75,11 +76,11 @@ export class Progress {
 
   /** Tells the store, unless it is just being told. */
   save(): void {
-    if (this.#onItsWay) return;
+    if (this.#state !== 'idle') return;
     const position = this.#window.ackedTo;
     const isAdvance = position > this.#advancedTo;
     if (!isAdvance && !this.#unsaved && !this.#positions.wantsMore) return;
-    this.#onItsWay = true;
+    this.#state = 'on its way';
     // Not what is on its way to the store: that may still be refused.
     const { flows, marks } = this.takeMarks((flow) => flow.accepted);
     const reservedTo = this.#positions.wanted;
@@ -89,7 +90,8 @@ export class Progress {
       : store.saveMarks(this.#owner.account, marks, reservedTo);
     act.then(
       (result) => {
-        this.#onItsWay = false;
+        if (this.#state === 'forgotten') return;
+        this.#state = 'idle';
         if (result === 'stale') return this.#keep(flows);
         if (isAdvance) this.#advancedTo = Math.max(this.#advancedTo, position);
         else this.#positions.reserved(reservedTo);
@@ -97,8 +99,9 @@ export class Progress {
         this.#owner.saved();
       },
       (error: unknown) => {
-        this.#onItsWay = false;
         this.#office.storeFailed(error);
+        if (this.#state === 'forgotten') return;
+        this.#state = 'idle';
         this.#keep(flows);
       },
     );
@@ -106,6 +109,7 @@ export class Progress {
 
   /** Nobody will ask for it. */
   forget(): void {
+    this.#state = 'forgotten';
     for (const flow of this.#unsaved ?? []) flow.unsaved = false;
     this.#unsaved = null;
   }

@@ -63,7 +63,7 @@ static void run_drain(void) {
   run_for(options.seconds, all_received);
   measure_end();
   // The acknowledgements of the last ones are to reach the server.
-  run_for(0.2, NULL);
+  run_for(1, NULL);
   hops.total = 0;
   report(sum_received(), ",\"expected\":%llu", (unsigned long long)options.expected);
 }
