@@ -50,6 +50,8 @@ export class AccountFiles {
   }
 
   saveToken(token: string): void {
+    // A center gives the same at most resumes, and a whole town of peers may come back to it at once.
+    if (this.token() === token) return;
     writeFileWhole(join(this.path, 'token'), `${token}\n`);
   }
 

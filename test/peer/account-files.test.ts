@@ -52,6 +52,21 @@ describe('account files', () => {
     expect(readdirSync(files.path)).to.deep.equal(['key']);
   });
 
+  it('are not written again with the token that they hold', () => {
+    const files = center.account(7);
+    files.make();
+    const written = () => statSync(join(files.path, 'token')).ino;
+    files.saveToken('one');
+    const first = written();
+    files.saveToken('one');
+    expect(written()).to.equal(first);
+    files.saveToken('two');
+    expect(written()).not.to.equal(first);
+    files.removeToken();
+    files.saveToken('two');
+    expect(files.token()).to.equal('two');
+  });
+
   it('say which file is damaged, and not what is in it', () => {
     const files = center.account(7);
     files.make();

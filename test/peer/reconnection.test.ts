@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, globSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Cable } from '../helpers/cable.ts';
@@ -101,6 +101,16 @@ describe('a peer that loses its center', () => {
     await sent;
     expect(google.texts).to.deep.equal(['before', 'meanwhile']);
     expect(seas.heard.filter(({ type }) => type === 'presence')).to.deep.equal([]);
+  });
+
+  it('does not write its token again when it comes back with the same', async () => {
+    const seas = await town.registered('seas', { port: cable.port });
+    const [file] = globSync(join(town.dataDir, 'centers/*/accounts/*/token'));
+    const written = statSync(file!).ino;
+    await cut(seas);
+    cable.plug();
+    await seas.sees('reconnected');
+    expect(statSync(file!).ino).to.equal(written);
   });
 
   it('ends as one that was displaced when the account logged in elsewhere meanwhile', async () => {
