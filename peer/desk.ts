@@ -3,6 +3,7 @@ import { type DirectoryLock, waitForLock } from '../shared/directory.ts';
 import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { AccountFiles } from './account-files.ts';
 import { within } from './deadline.ts';
+import type { OutgoingMessage } from './events.ts';
 import type { Feed } from './feed.ts';
 import { Inbox } from './inbox.ts';
 import { Incoming } from './incoming.ts';
@@ -100,6 +101,16 @@ export class Desk {
     const settled = this.#feed.settled();
     if (settled === null || this.store.closed) return null;
     return within(arrivalTimeoutMs, settled).catch(() => undefined);
+  }
+
+  /** Messages of one's own that are not accepted or, where private, not stored; oldest first. */
+  unsent(): OutgoingMessage[] {
+    return [...this.outbox.list(), ...this.links.outbox.list()].sort((a, b) => a.id - b.id);
+  }
+
+  /** Takes one of them back. Throws what Outbox.cancel does. */
+  async cancel(id: number): Promise<OutgoingMessage> {
+    return this.links.outbox.cancel(id) ?? this.outbox.cancel(id);
   }
 
   saveToken(token: string): void {

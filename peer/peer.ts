@@ -4,7 +4,6 @@ import { defaultDataDir } from '../shared/directory.ts';
 import { ParleyError } from '../shared/errors.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
-import { reachableAddresses } from './addresses.ts';
 import type { PeerApi, PeerOptions, PrivateOptions, SendOptions } from './api.ts';
 import { checkBody } from './body.ts';
 import { broadcast } from './broadcast.ts';
@@ -15,9 +14,9 @@ import { pickMessage } from './feed-reader.ts';
 import type { Pairings } from './links/pairings.ts';
 import { type CenterAddress, enter, type Way } from './login.ts';
 import type { Order } from './orders.ts';
+import { OwnPort } from './own-port.ts';
 import { consents, people } from './pages.ts';
 import { Session } from './session.ts';
-import { type Listener, listen } from './socket.ts';
 
 type State =
   | { kind: 'offline' }
@@ -29,12 +28,17 @@ export class Peer implements PeerApi {
   readonly #options: PeerOptions;
   readonly #address: CenterAddress;
   readonly #feed: Feed;
+  readonly #ownPort: OwnPort;
   #state: State = { kind: 'offline' };
-  #listener: Listener | null = null;
 
   constructor(options: PeerOptions) {
     this.#options = options;
     this.#feed = new Feed(options.arrival);
+    this.#ownPort = new OwnPort(options.listen ?? null, (socket) => {
+      // Before somebody is logged in there is nobody to be reached.
+      if (this.#state.kind === 'session') this.#state.session.desk.links.accept(socket);
+      else socket.destroy();
+    });
     const { host, port, fingerprint, ca, plain } = options;
     const dataDir = options.dataDir ?? defaultDataDir('peer', env);
     this.#address = { host, port, dataDir, fingerprint, ca, plain };
@@ -53,7 +57,7 @@ export class Peer implements PeerApi {
   }
 
   get port(): number {
-    return this.#listener?.port ?? 0;
+    return this.#ownPort.number;
   }
 
   register(name: string, password: string, invite = ''): Promise<void> {
@@ -183,13 +187,11 @@ export class Peer implements PeerApi {
   // --- outbox and history -----------------------------------------------------------------------------
 
   outbox(): OutgoingMessage[] {
-    const { outbox, links } = this.#session.desk;
-    return [...outbox.list(), ...links.outbox.list()].sort((a, b) => a.id - b.id);
+    return this.#session.desk.unsent();
   }
 
   async cancel(id: number): Promise<OutgoingMessage> {
-    const { outbox, links } = this.#session.desk;
-    return links.outbox.cancel(id) ?? outbox.cancel(id);
+    return this.#session.desk.cancel(id);
   }
 
   history(query: { with?: string; limit?: number; before?: number } = {}): HistoryLine[] {
@@ -251,8 +253,7 @@ export class Peer implements PeerApi {
       const session = await this.#beginSession(way, abort.signal);
       if (!session.hasEnded) this.#state = { kind: 'session', session };
     } catch (error) {
-      this.#listener?.close();
-      this.#listener = null;
+      this.#ownPort.close();
       this.#state = abort.signal.aborted ? { kind: 'ended' } : before;
       throw error;
     } finally {
@@ -261,14 +262,8 @@ export class Peer implements PeerApi {
   }
 
   async #beginSession(way: Way, signal: AbortSignal): Promise<Session> {
-    const { listen: own, history = true, hold = false } = this.#options;
-    if (own) {
-      this.#listener = await listen(own.host, own.port, (socket) => {
-        // Before somebody is logged in there is nobody to be reached.
-        if (this.#state.kind === 'session') this.#state.session.desk.links.accept(socket);
-        else socket.destroy();
-      });
-    }
+    const { history = true, hold = false } = this.#options;
+    await this.#ownPort.open();
     const onPinned = (fingerprint: string) => this.#feed.emit({ type: 'pinned', fingerprint });
     const entered = await enter(this.#address, way, onPinned, signal);
     const options = {
@@ -277,15 +272,14 @@ export class Peer implements PeerApi {
       isHistoryKept: history,
       hold,
       listenPort: this.port,
-      localAddresses: () => (this.#listener ? reachableAddresses(this.#listener.address) : []),
+      localAddresses: () => this.#ownPort.addresses,
       onEnd: () => this.#ended(),
     };
     return Session.begin(entered, options, signal);
   }
 
   #ended(): void {
-    this.#listener?.close();
-    this.#listener = null;
+    this.#ownPort.close();
     this.#state = { kind: 'ended' };
   }
 

@@ -1,20 +1,16 @@
-// One other account that may be linked with: whether it may, by which key, and which of several links is kept.
+// One other account that may be linked with: where it stands, the links with it, and what goes over them.
 import { ParleyError } from '../../shared/errors.ts';
-import type { LinkRoute, PeerEvent } from '../events.ts';
+import type { PeerEvent } from '../events.ts';
 import { Attempts } from './attempts.ts';
-import { isBetter } from './choice.ts';
 import { Comparison } from './comparison.ts';
 import type { Attempt } from './dial.ts';
 import type { Introduced, Introduction } from './introduction.ts';
-import { Link, type LinkChannel, type LinkHandler, type LinkMessage } from './link.ts';
+import type { Link, LinkChannel, LinkHandler, LinkMessage } from './link.ts';
 import { type FlowHost, PrivateFlow } from './private-flow.ts';
 import type { PrivatePending } from './private-store.ts';
+import { Rivals } from './rivals.ts';
 import { Search, type Searcher, type SearchHost } from './search.ts';
-
-/** Links of one account on which nobody has said Hello yet. */
-const maxGreeting = 8;
-/** setTimeout takes no more. */
-const maxTimerMs = 2_147_483_647;
+import { Standing } from './standing.ts';
 
 /** What a pairing needs of the peer that it is of. */
 export interface PairingHost extends SearchHost, FlowHost {
@@ -26,26 +22,14 @@ export interface PairingHost extends SearchHost, FlowHost {
   emit(event: PeerEvent): void;
 }
 
-type Standing =
-  | { kind: 'unknown' }
-  | { kind: 'introduced'; introduction: Introduction }
-  /** Its key is none of those known: nothing is linked until the user says so. */
-  | { kind: 'new key'; introduction: Introduction }
-  | { kind: 'ended'; code: string };
-
 export class Pairing implements LinkHandler, Searcher {
   readonly account: number;
   name: string;
   readonly #host: PairingHost;
   readonly #search: Search;
   readonly #flow: PrivateFlow;
-  #standing: Standing = { kind: 'unknown' };
-  #link: Link | null = null;
-  /** Links on which the other side has not said Hello. */
-  readonly #greeting = new Set<Link>();
-  /** The route of a link that the other side has left for one that is not open here yet. */
-  #leaving: LinkRoute | null = null;
-  #expiry: NodeJS.Timeout | null = null;
+  readonly #standing: Standing;
+  readonly #rivals: Rivals;
   readonly #attempts = new Attempts();
   readonly #comparison: Comparison;
 
@@ -53,6 +37,11 @@ export class Pairing implements LinkHandler, Searcher {
     this.account = account;
     this.name = name;
     this.#host = host;
+    this.#standing = new Standing({
+      ...{ account, keys: host.store, nowMs: () => host.nowMs() },
+      onExpired: (what) => this.#expired(what),
+    });
+    this.#rivals = new Rivals(host.self.account, account);
     this.#search = new Search(host, this);
     this.#flow = new PrivateFlow(host, this);
     this.#comparison = new Comparison(host.self, account, (digits) => {
@@ -61,7 +50,7 @@ export class Pairing implements LinkHandler, Searcher {
   }
 
   get link(): Link | null {
-    return this.#link?.isOpen ? this.#link : null;
+    return this.#rivals.used;
   }
 
   /** What there is; a link on which nothing is heard any more does not count. */
@@ -76,20 +65,20 @@ export class Pairing implements LinkHandler, Searcher {
   }
 
   get introduction(): Introduction | null {
-    return this.#standing.kind === 'introduced' ? this.#standing.introduction : null;
+    return this.#standing.introduction;
+  }
+
+  get endedBy(): string {
+    return this.#standing.endedBy;
+  }
+
+  isVerified(key: string): boolean {
+    return this.#standing.isVerified(key);
   }
 
   /** Why nothing is linked, or since when; newest attempt last. */
   get notes(): Attempts['all'] {
     return this.#attempts.all;
-  }
-
-  get endedBy(): string {
-    return this.#standing.kind === 'ended' ? this.#standing.code : '';
-  }
-
-  isVerified(key: string): boolean {
-    return this.#host.store.keys(this.account).some((known) => known.key === key && known.verified);
   }
 
   note(attempt: Attempt): void {
@@ -100,15 +89,11 @@ export class Pairing implements LinkHandler, Searcher {
 
   /** The center introduces the other side, for the first time or anew. */
   introduced(introduction: Introduction): void {
-    const { store } = this.#host;
     this.name = introduction.name;
-    const known = store.keys(this.account);
-    if (known.length === 0) store.trust(this.account, introduction.key, false);
-    else if (!known.some(({ key }) => key === introduction.key)) return this.#doubt(introduction);
     const before = this.introduction;
-    this.#standing = { kind: 'introduced', introduction };
+    const met = this.#standing.meet(introduction);
+    if (met !== 'known') return this.#doubted(met === 'same new key');
     if (introduction.fresh) this.#host.emit({ type: 'introduced', name: this.name });
-    this.#watchExpiry(introduction);
     // Another key is another machine: what is linked is not what was introduced.
     if (before && before.key !== introduction.key) this.#drop(new ParleyError('revoked', 'The other side moved.'));
     const isNews = !before || introduction.fresh || placesOf(before) !== placesOf(introduction);
@@ -116,9 +101,7 @@ export class Pairing implements LinkHandler, Searcher {
     if (isNews || this.linked === 'no') this.#search.begin();
   }
 
-  #doubt(introduction: Introduction): void {
-    const isTold = this.#standing.kind === 'new key' && this.#standing.introduction.key === introduction.key;
-    this.#standing = { kind: 'new key', introduction };
+  #doubted(isTold: boolean): void {
     this.#drop(new ParleyError('revoked', 'The other side uses a new key.'));
     if (isTold) return;
     const text = `${this.name} uses a new machine: its key is not known here. [trust ${this.name}] if that is right.`;
@@ -127,40 +110,25 @@ export class Pairing implements LinkHandler, Searcher {
 
   /** The user vouches for the key that was refused. */
   trust(): void {
-    if (this.#standing.kind !== 'new key') throw new ParleyError('wrong_state', `${this.name} uses no unknown key.`);
-    const { introduction } = this.#standing;
-    this.#host.store.trust(this.account, introduction.key, false);
+    const introduction = this.#standing.trust();
+    if (!introduction) throw new ParleyError('wrong_state', `${this.name} uses no unknown key.`);
     this.introduced(introduction);
   }
 
   untrust(): void {
-    this.#host.store.untrust(this.account);
-    const introduction = this.introduction;
-    if (introduction) this.#standing = { kind: 'new key', introduction };
+    this.#standing.untrust();
     this.#drop(new ParleyError('revoked', 'The other side is not trusted any more.'));
   }
 
   /** The consent, or the other's session, is over. */
   end(code: string): void {
-    this.#standing = { kind: 'ended', code };
+    this.#standing.end(code);
     this.#drop(new ParleyError('revoked', 'The consent has ended.'));
   }
 
-  /** At the end of the consent, and of what proves it: without a center to ask, that is the end too. */
-  #watchExpiry({ consentUntilMs, expiresAtMs }: Introduction): void {
-    if (this.#expiry) clearTimeout(this.#expiry);
-    const untilMs = Math.min(consentUntilMs, expiresAtMs);
-    const leftMs = Math.min(Math.max(0, untilMs - this.#host.nowMs()), maxTimerMs);
-    this.#expiry = setTimeout(() => this.#expired(), leftMs);
-    this.#expiry.unref();
-  }
-
-  #expired(): void {
-    const { introduction } = this;
-    if (!introduction) return;
-    const now = this.#host.nowMs();
-    if (introduction.consentUntilMs <= now) this.end('revoked');
-    else if (introduction.expiresAtMs > now) this.#watchExpiry(introduction);
+  /** Without a center to ask, the end of what proves the consent is that of the consent, too. */
+  #expired(what: 'consent' | 'introduction'): void {
+    if (what === 'consent') this.end('revoked');
     else if (this.#host.isCenterThere()) this.#search.refresh();
     else this.#drop(new ParleyError('revoked', 'The introduction has expired, and the center is away.'));
   }
@@ -168,13 +136,11 @@ export class Pairing implements LinkHandler, Searcher {
   /** Everything stops; the pairing can begin anew with an introduction. */
   #drop(reason: ParleyError): void {
     this.#search.stop();
-    for (const link of [...this.#greeting]) link.close(reason);
-    this.#link?.close(reason);
+    this.#rivals.close(reason);
   }
 
   close(reason: ParleyError): void {
-    this.#standing = { kind: 'unknown' };
-    if (this.#expiry) clearTimeout(this.#expiry);
+    this.#standing.forget();
     this.#drop(reason);
   }
 
@@ -193,7 +159,7 @@ export class Pairing implements LinkHandler, Searcher {
   /** A secured stream whose key is that of the introduction: both sides say Hello on it. */
   found(channel: LinkChannel): void {
     const { introduction } = this;
-    if (!introduction || channel.key !== introduction.key || this.#greeting.size >= maxGreeting) {
+    if (!introduction || channel.key !== introduction.key || this.#rivals.isFull) {
       channel.stream.destroy();
       return;
     }
@@ -207,7 +173,7 @@ export class Pairing implements LinkHandler, Searcher {
       channel.stream.destroy();
       return;
     }
-    const link = new Link({
+    this.#rivals.greet({
       channel,
       token: introduction.token,
       outbox,
@@ -215,60 +181,39 @@ export class Pairing implements LinkHandler, Searcher {
       admit: (token) => this.#host.admit(token, { account: this.account, key: channel.key }),
       handler: this,
     });
-    this.#greeting.add(link);
   }
 
   onOpen(link: Link): void {
-    this.#greeting.delete(link);
-    const current = this.link;
-    const hadLink = current !== null || this.#leaving !== null;
     if (!this.introduction) return link.close(new ParleyError('revoked', 'The consent has ended.'));
-    if (current && !isBetter(link, current, this.#host.self.account, this.account)) {
-      return link.close(new ParleyError('moved', 'Another link is better.'));
-    }
-    this.#link = link;
-    this.#leaving = null;
+    const state = this.#rivals.opened(link);
+    if (state === null) return;
     this.#comparison.leave();
-    current?.close(new ParleyError('moved', 'Another link is better.'));
     const { route, where } = link.channel;
     this.note({ what: where ? `${route} (${where})` : route, outcome: 'linked' });
     this.#search.encourage();
     if (route !== 'relayed') this.#search.stop();
     else if (!this.#search.isOn) this.#search.again();
-    this.#host.emit({ type: 'link', name: this.name, state: hadLink ? 'moved' : 'up', route });
+    this.#host.emit({ type: 'link', name: this.name, state, route });
     this.#flow.use(link);
     // Begun on a link that is not used any more.
     if (this.link) this.#comparison.goOn(this.link);
   }
 
   onClose(link: Link, reason: ParleyError): void {
-    this.#greeting.delete(link);
-    const { route } = link.channel;
-    if (this.#link !== link) {
-      if (reason.code !== 'moved') this.note({ what: route, outcome: reason.message });
-      if (this.#leaving && this.#greeting.size === 0) this.#isDown(this.#leaving);
-      return;
+    const { wasUsed, down } = this.#rivals.closed(link, reason);
+    if (wasUsed) {
+      this.#comparison.leave();
+      this.#flow.use(null);
     }
-    this.#link = null;
-    this.#comparison.leave();
-    this.#flow.use(null);
-    if (reason.code === 'moved' && this.#greeting.size > 0) {
-      this.#leaving = route;
-      return;
-    }
-    this.note({ what: route, outcome: reason.message });
-    this.#isDown(route);
-  }
-
-  #isDown(route: LinkRoute): void {
-    this.#leaving = null;
+    if (reason.code !== 'moved' || (wasUsed && down)) this.note({ what: link.channel.route, outcome: reason.message });
+    if (!down) return;
     this.#comparison.giveUp();
-    this.#host.emit({ type: 'link', name: this.name, state: 'down', route });
+    this.#host.emit({ type: 'link', name: this.name, state: 'down', route: down });
     this.#lookAgain();
   }
 
   onQuiet(link: Link): void {
-    if (link === this.#link) this.#lookAgain();
+    if (link === this.link) this.#lookAgain();
   }
 
   #lookAgain(): void {
@@ -281,7 +226,7 @@ export class Pairing implements LinkHandler, Searcher {
 
   /** Links from addresses that this machine has no longer will never hear anything again. */
   moved(canLive: (localAddress: string) => boolean): void {
-    const link = this.#link;
+    const { link } = this;
     if (link && !canLive(link.channel.localAddress)) {
       this.#search.encourage();
       link.close(new ParleyError('moved', 'The link was lost: this machine has another address now.'));
@@ -326,7 +271,7 @@ export class Pairing implements LinkHandler, Searcher {
   }
 
   onVerify(link: Link, frame: { commit: Uint8Array } | { reveal: Uint8Array }): void {
-    if (link === this.#link) this.#comparison.take(link, frame);
+    if (link === this.link) this.#comparison.take(link, frame);
   }
 
   /** The user compared the digits: they were the same. Throws wrong_state where none were shown for this link. */
@@ -334,7 +279,7 @@ export class Pairing implements LinkHandler, Searcher {
     const link = this.#linkForVerify;
     if (!this.#comparison.isOf(link))
       throw new ParleyError('wrong_state', `Compare digits first: verify ${this.name}.`);
-    this.#host.store.trust(this.account, link.channel.key, true);
+    this.#standing.verified(link.channel.key);
   }
 }
 

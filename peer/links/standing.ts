@@ -1,0 +1,124 @@
+// Where one other account stands: whether it may be linked with, by which key, and until when.
+import type { Introduction } from './introduction.ts';
+import type { KnownKey } from './private-store.ts';
+
+/** setTimeout takes no more. */
+const maxTimerMs = 2_147_483_647;
+
+type State =
+  | { kind: 'unknown' }
+  | { kind: 'introduced'; introduction: Introduction }
+  /** Its key is none of those known: nothing is linked until the user says so. */
+  | { kind: 'new key'; introduction: Introduction }
+  | { kind: 'ended'; code: string };
+
+export interface StandingOptions {
+  account: number;
+  /** The keys that accounts are known by. Where none was ever known, the first is taken. */
+  keys: {
+    keys(account: number): KnownKey[];
+    trust(account: number, key: string, verified: boolean): void;
+    untrust(account: number): void;
+  };
+  /** The center's time. */
+  nowMs(): number;
+  /** The time of the consent is over, or of what proves it. */
+  onExpired(what: 'consent' | 'introduction'): void;
+}
+
+export class Standing {
+  readonly #options: StandingOptions;
+  #state: State = { kind: 'unknown' };
+  #expiry: NodeJS.Timeout | null = null;
+
+  constructor(options: StandingOptions) {
+    this.#options = options;
+  }
+
+  get kind(): State['kind'] {
+    return this.#state.kind;
+  }
+
+  /** null while nothing may be linked. */
+  get introduction(): Introduction | null {
+    return this.#state.kind === 'introduced' ? this.#state.introduction : null;
+  }
+
+  /** The code with which it ended; empty where it did not. */
+  get endedBy(): string {
+    return this.#state.kind === 'ended' ? this.#state.code : '';
+  }
+
+  /** The center introduces it. Returns whether its key is a known one, or new, or the new one of before. */
+  meet(introduction: Introduction): 'known' | 'new key' | 'same new key' {
+    const { account, keys } = this.#options;
+    const known = keys.keys(account);
+    if (known.length === 0) keys.trust(account, introduction.key, false);
+    else if (!known.some(({ key }) => key === introduction.key)) return this.#doubt(introduction);
+    this.#state = { kind: 'introduced', introduction };
+    this.#watchExpiry(introduction);
+    return 'known';
+  }
+
+  #doubt(introduction: Introduction): 'new key' | 'same new key' {
+    const isSame = this.#state.kind === 'new key' && this.#state.introduction.key === introduction.key;
+    this.#state = { kind: 'new key', introduction };
+    return isSame ? 'same new key' : 'new key';
+  }
+
+  /** The user vouches for the key that was doubted. Returns the introduction that says it; null where none does. */
+  trust(): Introduction | null {
+    if (this.#state.kind !== 'new key') return null;
+    const { introduction } = this.#state;
+    this.#options.keys.trust(this.#options.account, introduction.key, false);
+    return introduction;
+  }
+
+  /** Forgets all its keys: the next one is doubted, whichever it is. */
+  untrust(): void {
+    this.#options.keys.untrust(this.#options.account);
+    if (this.introduction) this.#state = { kind: 'new key', introduction: this.introduction };
+  }
+
+  isVerified(key: string): boolean {
+    return this.#options.keys.keys(this.#options.account).some((known) => known.key === key && known.verified);
+  }
+
+  /** The user has compared it. */
+  verified(key: string): void {
+    this.#options.keys.trust(this.#options.account, key, true);
+  }
+
+  /** Until the next introduction nothing may be linked. */
+  end(code: string): void {
+    this.#state = { kind: 'ended', code };
+    this.#stopWatching();
+  }
+
+  forget(): void {
+    this.#state = { kind: 'unknown' };
+    this.#stopWatching();
+  }
+
+  #watchExpiry({ consentUntilMs, expiresAtMs }: Introduction): void {
+    this.#stopWatching();
+    const untilMs = Math.min(consentUntilMs, expiresAtMs);
+    const leftMs = Math.min(Math.max(0, untilMs - this.#options.nowMs()), maxTimerMs);
+    this.#expiry = setTimeout(() => this.#lookAtExpiry(), leftMs);
+    this.#expiry.unref();
+  }
+
+  #lookAtExpiry(): void {
+    const { introduction } = this;
+    if (!introduction) return;
+    const now = this.#options.nowMs();
+    if (introduction.consentUntilMs <= now) this.#options.onExpired('consent');
+    else if (introduction.expiresAtMs > now) this.#watchExpiry(introduction);
+    else this.#options.onExpired('introduction');
+  }
+
+  #stopWatching(): void {
+    if (this.#expiry) clearTimeout(this.#expiry);
+    this.#expiry = null;
+  }
+}

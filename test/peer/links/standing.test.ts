@@ -1,0 +1,106 @@
+import { expect } from 'chai';
+import sinon from 'sinon';
+import type { Introduction } from '../../../peer/links/introduction.ts';
+import type { KnownKey } from '../../../peer/links/private-store.ts';
+import { Standing } from '../../../peer/links/standing.ts';
+
+const account = 7;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+describe('the standing of another account', () => {
+  let clock: sinon.SinonFakeTimers;
+  let known: KnownKey[];
+  let expired: string[];
+  let standing: Standing;
+
+  beforeEach(() => {
+    clock = sinon.useFakeTimers();
+    known = [];
+    expired = [];
+    const put = (key: string, verified: boolean): void => {
+      known = [...known.filter((one) => one.key !== key), { key, verified }];
+    };
+    const keys = {
+      keys: () => known,
+      trust: (_account: number, key: string, verified: boolean) => put(key, verified),
+      untrust: () => {
+        known = [{ key: '', verified: false }];
+      },
+    };
+    standing = new Standing({ account, keys, nowMs: () => Date.now(), onExpired: (what) => expired.push(what) });
+  });
+
+  afterEach(() => {
+    standing.forget();
+    sinon.restore();
+  });
+
+  function introduction(more: Partial<Introduction> = {}): Introduction {
+    return {
+      ...{ account, key: 'SHA256:one', name: 'google', token: 'good', candidates: [], once: false },
+      ...{ expiresAtMs: hourMs, consentUntilMs: hourMs, dialFirst: true, fresh: true },
+      ...more,
+    };
+  }
+
+  it('takes the first key, and doubts another until the user vouches for it', () => {
+    expect([standing.kind, standing.introduction]).to.deep.equal(['unknown', null]);
+    expect(standing.meet(introduction())).to.equal('known');
+    expect(standing.introduction).to.include({ name: 'google' });
+    const other = introduction({ key: 'SHA256:two' });
+    expect(standing.meet(other)).to.equal('new key');
+    expect(standing.meet(other)).to.equal('same new key');
+    expect([standing.kind, standing.introduction]).to.deep.equal(['new key', null]);
+    expect(standing.trust()).to.equal(other);
+    expect(standing.meet(other)).to.equal('known');
+    expect(standing.trust()).to.equal(null);
+    expect(known.map(({ key }) => key)).to.deep.equal(['SHA256:one', 'SHA256:two']);
+  });
+
+  it('doubts every key after untrust, also that of the introduction', () => {
+    const first = introduction();
+    standing.meet(first);
+    standing.untrust();
+    expect([standing.kind, standing.introduction]).to.deep.equal(['new key', null]);
+    expect(standing.meet(first)).to.equal('same new key');
+    expect(standing.trust()).to.equal(first);
+  });
+
+  it('knows which keys were compared', () => {
+    standing.meet(introduction());
+    expect(standing.isVerified('SHA256:one')).to.equal(false);
+    standing.verified('SHA256:one');
+    expect(standing.isVerified('SHA256:one')).to.equal(true);
+  });
+
+  it('tells whether the consent has expired or what proves it', () => {
+    standing.meet(introduction({ consentUntilMs: 2 * hourMs }));
+    clock.tick(hourMs);
+    expect(expired).to.deep.equal(['introduction']);
+    standing.meet(introduction({ consentUntilMs: 2 * hourMs, expiresAtMs: 2 * hourMs }));
+    clock.tick(hourMs);
+    expect(expired).to.deep.equal(['introduction', 'consent']);
+  });
+
+  it('waits for an end that is further away than a timer can wait', () => {
+    standing.meet(introduction({ consentUntilMs: 60 * dayMs, expiresAtMs: 60 * dayMs }));
+    clock.tick(60 * dayMs - 1);
+    expect(expired).to.deep.equal([]);
+    clock.tick(1);
+    expect(expired).to.deep.equal(['consent']);
+  });
+
+  it('watches the last introduction only, and none after the end', () => {
+    standing.meet(introduction());
+    standing.meet(introduction({ consentUntilMs: 3 * hourMs, expiresAtMs: 3 * hourMs }));
+    clock.tick(2 * hourMs);
+    expect(expired).to.deep.equal([]);
+    standing.end('revoked');
+    expect([standing.kind, standing.endedBy, standing.introduction]).to.deep.equal(['ended', 'revoked', null]);
+    clock.tick(2 * hourMs);
+    expect(expired).to.deep.equal([]);
+    standing.forget();
+    expect([standing.kind, standing.endedBy]).to.deep.equal(['unknown', '']);
+  });
+});
