@@ -21,6 +21,8 @@ export class Conversation {
   readonly #resting = new Set<number>();
   /** Names, folded, whose digits are still to come. */
   readonly #verifying = new Set<string>();
+  /** Names, folded, whose consent is over: that is said by itself, and not of the link as well. */
+  readonly #ended = new Set<string>();
   readonly #names = new Set<string>();
   readonly #keepUnstored: boolean;
   #expected = 0;
@@ -216,14 +218,21 @@ export class Conversation {
         return true;
       case 'introduced':
         this.#progress += 1;
+        this.#ended.delete(foldName(event.name));
         this.meet(event.name);
         return true;
+      case 'consent_ended':
+        this.#ended.add(foldName(event.name));
+        // Whoever has ended it has the reply to that.
+        return !event.own;
       case 'link':
         this.#progress += 1;
         this.meet(event.name);
         if (event.state === 'down') this.#verifying.delete(foldName(event.name));
         // Links come and go by themselves: that is news only for whoever waits for one.
-        return event.state === 'down' && this.privatelyPending(event.name).length > 0;
+        if (event.state !== 'down') this.#ended.delete(foldName(event.name));
+        else if (!this.#ended.has(foldName(event.name))) return this.privatelyPending(event.name).length > 0;
+        return false;
       case 'verify':
         this.#progress += 1;
         this.#verifying.delete(foldName(event.name));

@@ -104,7 +104,10 @@ export type PeerEvent =
   | { type: 'address_request'; from: string }
   /** A consent was just given: a private link can come up. */
   | { type: 'introduced'; name: string }
-  | { type: 'link'; name: string; state: 'up' | 'moved' | 'down'; route: LinkRoute }
+  /** A consent is over; own: this user has ended it. The same is told once, by whichever way it came to be known. */
+  | { type: 'consent_ended'; name: string; own: boolean; code: ErrorCode; reason: string }
+  /** reason: a sentence, where it is down. */
+  | { type: 'link'; name: string; state: 'up' | 'moved' | 'down'; route: LinkRoute; reason?: string }
   /** Both sides see these digits: compare them by another way. */
   | { type: 'verify'; name: string; digits: string }
   /** Something the user should read: warnings, offers. */

@@ -126,7 +126,7 @@ class Session {
 
   #takeEvent(event: PeerEvent): void {
     const news = this.#conversation.take(event);
-    if (news && event.type === 'link') this.#overdue.rest(event.name);
+    if (event.type === 'link' && event.state === 'down') this.#overdue.rest(event.name);
     // Out of the status first: a message is never seen as pending and as accepted.
     this.#status.show();
     if (news) this.#print(renderEvent(event));

@@ -45,6 +45,9 @@ const progressAfterMs = 1_000;
 /** Saying goodbye to a center that does not answer takes no longer. */
 const maxLeaveMs = 5_000;
 
+/** A program may want to know of every link and what is here already; for people most of that is nothing new. */
+const forPrograms: ReadonlySet<PeerEvent['type']> = new Set(['link', 'consent_ended', 'repeated']);
+
 /** Why the peer no longer waits for anything. */
 type Halt = { why: 'stopped' } | { why: 'ended'; code: ErrorCode };
 
@@ -109,8 +112,7 @@ class PipeRun {
 
   #take(event: PeerEvent): void {
     const news = this.#conversation.take(event);
-    // A program may want to know of every link and what is here already; for people most of that is nothing new.
-    if (news || (this.#options.json && (event.type === 'link' || event.type === 'repeated'))) this.#writer.event(event);
+    if (news || (this.#options.json && forPrograms.has(event.type))) this.#writer.event(event);
     if (event.type === 'message') this.#unshown.watch();
     if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
     this.#wake();

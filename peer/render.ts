@@ -167,6 +167,10 @@ export function renderEvent(event: PeerEvent): Line[] {
     }
     case 'introduced':
       return [line(`You can now privately message ${safeLine(event.name)}`, 'status')];
+    case 'consent_ended':
+      return [
+        line(`You can no longer privately message ${safeLine(event.name)}. ${safeLine(event.reason)}`, 'warning'),
+      ];
     case 'link': {
       if (event.state !== 'down') return [];
       return [line(`The link with ${safeLine(event.name)} is down; private messages wait.`, 'warning')];

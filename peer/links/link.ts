@@ -7,6 +7,7 @@ import type { parley } from '../../shared/protocol.js';
 import { safeLine } from '../../shared/text.ts';
 import { software } from '../../shared/version.ts';
 import type { LinkRoute } from '../events.ts';
+import { isConsentEnd } from './ending.ts';
 import { LinkOutput } from './link-output.ts';
 
 export const linkVersion = 1;
@@ -271,6 +272,7 @@ export class Link {
 
 function ended(code: string): ParleyError {
   if (code === 'moved') return new ParleyError('moved', 'The other side uses another link.');
+  if (isConsentEnd(code)) return new ParleyError(code, 'The other side has ended the consent.');
   return lost(`the other side ended it (${safeLine(code)})`);
 }
 

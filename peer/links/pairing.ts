@@ -4,10 +4,10 @@ import type { PeerEvent } from '../events.ts';
 import { Attempts } from './attempts.ts';
 import { Comparison } from './comparison.ts';
 import type { Attempt } from './dial.ts';
+import { type Ending, isConsentEnd } from './ending.ts';
 import type { Introduced, Introduction } from './introduction.ts';
 import type { Link, LinkChannel, LinkHandler, LinkMessage } from './link.ts';
 import { type FlowHost, PrivateFlow } from './private-flow.ts';
-import type { PrivatePending } from './private-store.ts';
 import { Rivals } from './rivals.ts';
 import { Search, type Searcher, type SearchHost } from './search.ts';
 import { Standing } from './standing.ts';
@@ -27,7 +27,8 @@ export class Pairing implements LinkHandler, Searcher {
   name: string;
   readonly #host: PairingHost;
   readonly #search: Search;
-  readonly #flow: PrivateFlow;
+  /** Private messages, both ways. */
+  readonly flow: PrivateFlow;
   readonly #standing: Standing;
   readonly #rivals: Rivals;
   readonly #attempts = new Attempts();
@@ -43,7 +44,7 @@ export class Pairing implements LinkHandler, Searcher {
     });
     this.#rivals = new Rivals(host.self.account, account);
     this.#search = new Search(host, this);
-    this.#flow = new PrivateFlow(host, this);
+    this.flow = new PrivateFlow(host, this);
     this.#comparison = new Comparison(host.self, account, (digits) => {
       host.emit({ type: 'verify', name: this.name, digits });
     });
@@ -68,8 +69,8 @@ export class Pairing implements LinkHandler, Searcher {
     return this.#standing.introduction;
   }
 
-  get endedBy(): string {
-    return this.#standing.endedBy;
+  get ending(): Ending | null {
+    return this.#standing.ending;
   }
 
   isVerified(key: string): boolean {
@@ -95,14 +96,14 @@ export class Pairing implements LinkHandler, Searcher {
     if (met !== 'known') return this.#doubted(met === 'same new key');
     if (introduction.fresh) this.#host.emit({ type: 'introduced', name: this.name });
     // Another key is another machine: what is linked is not what was introduced.
-    if (before && before.key !== introduction.key) this.#drop(new ParleyError('revoked', 'The other side moved.'));
+    if (before && before.key !== introduction.key) this.#drop(new ParleyError('bad_token', 'The other side moved.'));
     const isNews = !before || introduction.fresh || placesOf(before) !== placesOf(introduction);
     if (isNews) this.#search.encourage();
     if (isNews || this.linked === 'no') this.#search.begin();
   }
 
   #doubted(isTold: boolean): void {
-    this.#drop(new ParleyError('revoked', 'The other side uses a new key.'));
+    this.#drop(new ParleyError('bad_token', 'The other side uses a new key.'));
     if (isTold) return;
     const text = `${this.name} uses a new machine: its key is not known here. [trust ${this.name}] if that is right.`;
     this.#host.emit({ type: 'notice', text });
@@ -117,20 +118,24 @@ export class Pairing implements LinkHandler, Searcher {
 
   untrust(): void {
     this.#standing.untrust();
-    this.#drop(new ParleyError('revoked', 'The other side is not trusted any more.'));
+    this.#drop(new ParleyError('bad_token', 'The other side is not trusted any more.'));
   }
 
-  /** The consent, or the other's session, is over. */
-  end(code: string): void {
-    this.#standing.end(code);
-    this.#drop(new ParleyError('revoked', 'The consent has ended.'));
+  /** The consent, or the other's session, is over. by: the user, here, or somebody else. */
+  end(code: string, by: 'user' | 'other'): void {
+    const wasOver = this.standing === 'unknown' || this.ending?.away === null;
+    const ending = this.#standing.end(this.name, code, by === 'user');
+    const { own, reason } = ending;
+    const isNews = ending.away === null && !wasOver;
+    if (isNews) this.#host.emit({ type: 'consent_ended', name: this.name, own, code: ending.code, reason });
+    this.#drop(new ParleyError(ending.code, reason));
   }
 
   /** Without a center to ask, the end of what proves the consent is that of the consent, too. */
   #expired(what: 'consent' | 'introduction'): void {
-    if (what === 'consent') this.end('revoked');
+    if (what === 'consent') this.end('expired', 'other');
     else if (this.#host.isCenterThere()) this.#search.refresh();
-    else this.#drop(new ParleyError('revoked', 'The introduction has expired, and the center is away.'));
+    else this.#drop(new ParleyError('bad_token', 'The introduction has expired, and the center is away.'));
   }
 
   /** Everything stops; the pairing can begin anew with an introduction. */
@@ -184,7 +189,7 @@ export class Pairing implements LinkHandler, Searcher {
   }
 
   onOpen(link: Link): void {
-    if (!this.introduction) return link.close(new ParleyError('revoked', 'The consent has ended.'));
+    if (!this.introduction) return link.close(new ParleyError('bad_token', 'The introduction is not good any more.'));
     const state = this.#rivals.opened(link);
     if (state === null) return;
     this.#comparison.leave();
@@ -194,7 +199,7 @@ export class Pairing implements LinkHandler, Searcher {
     if (route !== 'relayed') this.#search.stop();
     else if (!this.#search.isOn) this.#search.again();
     this.#host.emit({ type: 'link', name: this.name, state, route });
-    this.#flow.use(link);
+    this.flow.use(link);
     // Begun on a link that is not used any more.
     if (this.link) this.#comparison.goOn(this.link);
   }
@@ -203,12 +208,21 @@ export class Pairing implements LinkHandler, Searcher {
     const { wasUsed, down } = this.#rivals.closed(link, reason);
     if (wasUsed) {
       this.#comparison.leave();
-      this.#flow.use(null);
+      this.flow.use(null);
     }
     if (reason.code !== 'moved' || (wasUsed && down)) this.note({ what: link.channel.route, outcome: reason.message });
+    // What is said of an earlier consent may come later than the next one.
+    const isOfNow = this.introduction !== null && link.ageMs <= this.#standing.ageMs;
+    if (isOfNow && isConsentEnd(reason.code)) this.end(reason.code, 'other');
     if (!down) return;
     this.#comparison.giveUp();
-    this.#host.emit({ type: 'link', name: this.name, state: 'down', route: down });
+    this.#host.emit({
+      type: 'link',
+      name: this.name,
+      state: 'down',
+      route: down,
+      reason: this.ending?.reason ?? reason.message,
+    });
     this.#lookAgain();
   }
 
@@ -235,27 +249,12 @@ export class Pairing implements LinkHandler, Searcher {
 
   // --- messages -------------------------------------------------------------------------------------
 
-  /** What is said now goes at once. */
-  get isReady(): boolean {
-    return this.#flow.isReady;
-  }
-
-  /** It has just been put in the outbox. */
-  say(message: PrivatePending): void {
-    this.#flow.say(message);
-  }
-
-  /** Something new is in the outbox. */
-  pump(): void {
-    this.#flow.pump();
-  }
-
   onMessage(link: Link, message: LinkMessage): void {
-    this.#flow.onMessage(link, message);
+    this.flow.onMessage(link, message);
   }
 
   onStored(link: Link, number: number): void {
-    this.#flow.onStored(link, number);
+    this.flow.onStored(link, number);
   }
 
   // --- verification ---------------------------------------------------------------------------------

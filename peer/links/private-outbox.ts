@@ -28,13 +28,13 @@ export class PrivateOutbox {
     const { store, pairings, lookUp, afterCommit } = this.#options;
     const to = pairings.named(name) ?? (await lookUp(name));
     const pairing = pairings.of(to.account);
-    const pending = store.add(to, text, pairing?.isReady ?? false);
+    const pending = store.add(to, text, pairing?.flow.isReady ?? false);
     const outcome = this.#waiters.add(pending.message.id, until, signal);
     // It goes before the disk has it: the promise that it is in the outbox does not.
-    pairing?.say(pending);
+    pairing?.flow.say(pending);
     afterCommit(() => {
       this.#waiters.reached(pending.message, 'outbox');
-      pairings.of(to.account)?.pump();
+      pairings.of(to.account)?.flow.pump();
       pairings.of(to.account)?.connect();
     });
     return outcome;

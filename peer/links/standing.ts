@@ -1,4 +1,5 @@
 // Where one other account stands: whether it may be linked with, by which key, and until when.
+import { type Ending, endingOf } from './ending.ts';
 import type { Introduction } from './introduction.ts';
 import type { KnownKey } from './private-store.ts';
 
@@ -10,7 +11,8 @@ type State =
   | { kind: 'introduced'; introduction: Introduction }
   /** Its key is none of those known: nothing is linked until the user says so. */
   | { kind: 'new key'; introduction: Introduction }
-  | { kind: 'ended'; code: string };
+  /** With what was said of it last. */
+  | { kind: 'ended'; ending: Ending; introduction: Introduction | null };
 
 export interface StandingOptions {
   account: number;
@@ -29,6 +31,8 @@ export interface StandingOptions {
 export class Standing {
   readonly #options: StandingOptions;
   #state: State = { kind: 'unknown' };
+  /** Since when there is the consent, as far as is known here. */
+  #sinceMs = 0;
   #expiry: NodeJS.Timeout | null = null;
 
   constructor(options: StandingOptions) {
@@ -44,9 +48,14 @@ export class Standing {
     return this.#state.kind === 'introduced' ? this.#state.introduction : null;
   }
 
-  /** The code with which it ended; empty where it did not. */
-  get endedBy(): string {
-    return this.#state.kind === 'ended' ? this.#state.code : '';
+  /** How long the consent is known. */
+  get ageMs(): number {
+    return performance.now() - this.#sinceMs;
+  }
+
+  /** How it ended; null where it did not. */
+  get ending(): Ending | null {
+    return this.#state.kind === 'ended' ? this.#state.ending : null;
   }
 
   /** The center introduces it. Returns whether its key is a known one, or new, or the new one of before. */
@@ -55,6 +64,7 @@ export class Standing {
     const known = keys.keys(account);
     if (known.length === 0) keys.trust(account, introduction.key, false);
     else if (!known.some(({ key }) => key === introduction.key)) return this.#doubt(introduction);
+    if (introduction.fresh || this.#state.kind !== 'introduced') this.#sinceMs = performance.now();
     this.#state = { kind: 'introduced', introduction };
     this.#watchExpiry(introduction);
     return 'known';
@@ -89,10 +99,13 @@ export class Standing {
     this.#options.keys.trust(this.#options.account, key, true);
   }
 
-  /** Until the next introduction nothing may be linked. */
-  end(code: string): void {
-    this.#state = { kind: 'ended', code };
+  /** Until the next introduction nothing may be linked. own: the user has ended it here. */
+  end(name: string, code: string, own: boolean): Ending {
+    const introduction = this.#state.kind === 'unknown' ? null : this.#state.introduction;
+    const ending = endingOf({ name, code, own, introduction, nowMs: this.#options.nowMs() });
+    this.#state = { kind: 'ended', ending, introduction };
     this.#stopWatching();
+    return ending;
   }
 
   forget(): void {

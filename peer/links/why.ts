@@ -9,13 +9,6 @@ const routeWords: Record<Route, string> = {
   relayed: 'is relayed: the center passes on what it cannot read',
 };
 
-/** Ends of a session, not of the consent: a link comes up again when the other one is back. */
-const awayWords = new Map([
-  ['displaced', 'has logged in elsewhere'],
-  ['password_changed', 'has changed the password'],
-  ['logged_out', 'has logged out'],
-]);
-
 /** A line for each thing to know. */
 export function explain(pairing: Pairing, isCenterThere: boolean): string[] {
   const lines = [state(pairing)];
@@ -38,16 +31,15 @@ export function explainAway(name: string): string[] {
   ];
 }
 
-function state({ name, link, standing, endedBy }: Pairing): string {
+function state({ name, link, standing, ending }: Pairing): string {
   if (link) {
     const where = link.channel.where ? ` (${link.channel.where})` : '';
     return `The link with ${name} ${routeWords[link.channel.route]}${where}.`;
   }
   if (standing === 'introduced') return `There is no link with ${name} now; it is tried again.`;
   if (standing === 'new key') return `${name} uses a new machine: nothing is linked until trust ${name}.`;
-  const away = awayWords.get(endedBy);
-  if (away) return `There is no link with ${name}, who ${away}.`;
-  return `There is no link with ${name}: the consent has ended${endedBy ? ` (${endedBy})` : ''}.`;
+  if (ending?.away) return `There is no link with ${name}, who ${ending.away}.`;
+  return `There is no link with ${name}. ${ending?.reason ?? 'You two were not introduced yet.'}`;
 }
 
 /** Where this side was to dial and could not. */
@@ -56,12 +48,12 @@ function isUnreachable({ link, introduction }: Pairing): boolean {
   return link?.channel.route !== 'direct';
 }
 
-function help({ name, link, standing, endedBy }: Pairing, isCenterThere: boolean): string {
+function help({ name, link, standing, ending }: Pairing, isCenterThere: boolean): string {
   if (link?.channel.route === 'relayed') {
     return 'A direct link would need one of the two ports to be open: forward the port of one peer in its router, or allow it in its firewall.';
   }
   if (link || standing === 'new key') return '';
-  if (awayWords.has(endedBy)) return `When ${name} is back, a link comes up by itself.`;
+  if (ending?.away) return `When ${name} is back, a link comes up by itself.`;
   if (standing !== 'introduced') return `getaddress ${name} asks for a new consent.`;
   return isCenterThere
     ? `If ${name} is online, a link comes up by itself.`
@@ -73,6 +65,6 @@ export function whyPending(name: string, pairing: Pairing | undefined): string {
   if (!pairing) return `waiting for ${name}, or for consent`;
   if (pairing.link) return 'on its way';
   if (pairing.standing === 'new key') return `${name} uses a new machine: trust ${name}`;
-  const isConsented = pairing.standing === 'introduced' || awayWords.has(pairing.endedBy);
+  const isConsented = pairing.standing === 'introduced' || pairing.ending?.away;
   return isConsented ? `waiting for a link with ${name}` : `waiting for ${name}’s consent`;
 }

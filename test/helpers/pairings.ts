@@ -97,8 +97,8 @@ export class Side {
 
   send(text: string): void {
     const to = { account: this.other.account, name: this.pairing.name };
-    this.pairing.say(this.privateStore.add(to, text, this.pairing.isReady));
-    this.store.afterCommit(() => this.pairing.pump());
+    this.pairing.flow.say(this.privateStore.add(to, text, this.pairing.flow.isReady));
+    this.store.afterCommit(() => this.pairing.flow.pump());
   }
 
   close(): void {

@@ -134,6 +134,17 @@ describe('conversation', () => {
       expect([link('up'), link('moved'), link('down', 'al'), link('down')]).to.deep.equal([false, false, false, true]);
     });
 
+    it('has news of the end of a consent, of the link no more, and none for whoever ended it', () => {
+      const conversation = fresh();
+      const end = (own: boolean) =>
+        conversation.take({ type: 'consent_ended', name: 'google', own, code: 'revoked', reason: 'Over.' });
+      const link = (state: 'up' | 'down') =>
+        conversation.take({ type: 'link', name: 'Google', state, route: 'direct' });
+      conversation.note({ reply: 'private', message: secret(1), linked: true });
+      expect([end(true), link('down'), end(false), link('down')]).to.deep.equal([false, false, true, false]);
+      expect([link('up'), link('down')]).to.deep.equal([false, true]);
+    });
+
     it('waits for the digits of a verification, unless the link is gone', () => {
       const conversation = fresh();
       conversation.note({ reply: 'verify', name: 'Google', confirmed: false });

@@ -19,7 +19,7 @@ const eventTypes: Record<PeerEvent['type'], true> = {
     stored: true,
   },
   ...{ failed: true, delayed: true, presence: true, disconnected: true, reconnected: true, ended: true, notice: true },
-  ...{ address_request: true, introduced: true, link: true, verify: true },
+  ...{ address_request: true, introduced: true, consent_ended: true, link: true, verify: true },
 };
 
 describe('JSON lines', () => {

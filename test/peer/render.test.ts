@@ -67,6 +67,13 @@ describe('lines of events', () => {
     );
   });
 
+  it('say in words why a consent is over', () => {
+    const ended = { type: 'consent_ended', name: 'google', own: false, code: 'expired' } as const;
+    expect(line({ ...ended, reason: 'The time of the consent is over.' })).to.equal(
+      'You can no longer privately message google. The time of the consent is over.',
+    );
+  });
+
   it('say of a link only that it is down', () => {
     const link = (state: 'up' | 'moved' | 'down') => lines({ type: 'link', name: 'google', state, route: 'direct' });
     expect([link('up'), link('moved')]).to.deep.equal([[], []]);
@@ -146,6 +153,7 @@ describe('lines of events', () => {
             incoming({ text: remote, from: remote, private: true }),
             { type: 'address_request', from: remote },
             { type: 'introduced', name: remote },
+            { type: 'consent_ended', name: remote, own: false, code: 'revoked', reason: remote },
             { type: 'link', name: remote, state: 'down', route: 'direct' },
             { type: 'verify', name: remote, digits: '123456' },
             { type: 'broadcast', from: remote, text: remote, sentAtMs: 0 },

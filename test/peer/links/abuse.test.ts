@@ -253,7 +253,7 @@ describe('private links and those who abuse them', () => {
       const link = await linked();
       google.meets(matchmaker.introduction(google.party, moved, { dialFirst: false }));
       expect((await google.sees('notice')).text).to.include('seas uses a new machine');
-      expect(await link.closeCode()).to.equal('revoked');
+      expect(await link.closeCode()).to.equal('bad_token');
       const stranger = await RawLink.dial(moved, google.port);
       await stranger.closed();
       expect(stranger.received).to.deep.equal([]);
@@ -276,7 +276,7 @@ describe('private links and those who abuse them', () => {
     it('can be untrusted: then it is as unknown as any other, until trust', async () => {
       const link = await linked();
       google.links.pairings.existing('seas').untrust();
-      expect(await link.closeCode()).to.equal('revoked');
+      expect(await link.closeCode()).to.equal('bad_token');
       introduce({ fresh: false });
       const stranger = await RawLink.dial(seas, google.port);
       await stranger.closed();

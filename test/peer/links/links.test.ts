@@ -112,8 +112,13 @@ describe('private links with a real center', () => {
     await open(own);
     await linked({ forMs: 1500 });
     await Promise.all([seas, google].map(down));
+    for (const peer of [seas, google]) {
+      const ended = await peer.sees('consent_ended');
+      expect(ended).to.include({ own: false, code: 'expired', reason: 'The time of the consent is over.' });
+    }
     expect(seas.links()).to.deep.equal([]);
     await wait(300);
+    expect([...seas.heard, ...google.heard].filter(({ type }) => type === 'consent_ended')).to.deep.equal([]);
     expect([...seas.links(), ...google.links()]).to.deep.equal([]);
   });
 

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import sinon from 'sinon';
-import type { LinkRoute } from '../../../peer/events.ts';
+import type { LinkRoute, PeerEvent } from '../../../peer/events.ts';
 import { join, type Side, twoSides } from '../../helpers/pairings.ts';
 import { codeOf } from '../../helpers/peers.ts';
 
@@ -37,6 +37,8 @@ describe('a pairing', () => {
 
   const routes = (): (LinkRoute | undefined)[] => sides.map(({ pairing }) => pairing.link?.channel.route);
   const linked = (): Promise<void> => until(() => sides.every(({ pairing }) => pairing.link), 'a link');
+
+  const ends = (side: Side): PeerEvent[] => side.events.filter(({ type }) => type === 'consent_ended');
 
   it('carries messages both ways, in order, and tells when they are stored', async () => {
     one.send('before there is a link');
@@ -143,6 +145,52 @@ describe('a pairing', () => {
     await clock.tickAsync(1100);
     expect(one.pairing.standing).to.equal('ended');
     expect(one.pairing.introduction).to.equal(null);
+    const reason = 'The time of the consent is over.';
+    expect(ends(one)).to.deep.equal([
+      { type: 'consent_ended', name: 'account 2', own: false, code: 'expired', reason },
+    ]);
+  });
+
+  it('says once that the consent is over, by whichever way it comes to be known', async () => {
+    join(sides, one);
+    await linked();
+    one.pairing.end('revoked', 'user');
+    await until(() => ends(two).length > 0, 'the word over the link');
+    for (const { pairing } of sides) pairing.end('revoked', 'other');
+    expect(ends(one)).to.have.length(1);
+    expect(ends(one)[0]).to.include({ own: true, reason: 'You revoked the consent.' });
+    expect(ends(two)).to.have.length(1);
+    expect(ends(two)[0]).to.include({ own: false, reason: 'The consent was revoked by account 1.' });
+    expect(two.events.at(-1)).to.include({
+      type: 'link',
+      state: 'down',
+      reason: 'The consent was revoked by account 1.',
+    });
+    expect(two.pairing.standing).to.equal('ended');
+  });
+
+  it('holds to a new consent, though the end of the one before comes later', async () => {
+    join(sides, one);
+    await linked();
+    one.pairing.end('revoked', 'user');
+    two.introduced({ fresh: true });
+    await until(() => two.pairing.link === null, 'the end of the link');
+    expect(ends(two)).to.deep.equal([]);
+    expect(two.pairing.standing).to.equal('introduced');
+  });
+
+  it('does not call it the end of the consent where only a session or a key is over', async () => {
+    join(sides, one);
+    await linked();
+    one.pairing.end('password_changed', 'other');
+    await until(() => two.pairing.link === null, 'the end of the link');
+    one.introduced();
+    join(sides, one);
+    await linked();
+    one.pairing.untrust();
+    await until(() => two.pairing.link === null, 'the end of the link');
+    expect([...ends(one), ...ends(two)]).to.deep.equal([]);
+    expect(two.pairing.standing).to.equal('introduced');
   });
 
   it('lets go of a link when its introduction has expired and there is no center to ask', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
+import { ParleyError } from '../../../shared/errors.ts';
 import { join, Side } from '../../helpers/pairings.ts';
 
 const one = { account: 1, key: 'SHA256:one' };
@@ -50,7 +51,7 @@ describe('private messages and the runs of the peers', () => {
   it('go onto the link and are shown before the disk has them', async () => {
     const [seas, google] = [start(one, two, 'seas'), start(two, one, 'google')];
     join([seas, google], seas);
-    await until(() => seas.pairing.isReady && google.pairing.isReady, 'a link');
+    await until(() => seas.pairing.flow.isReady && google.pairing.flow.isReady, 'a link');
     seas.send('Hello.');
     let isShownBefore = false;
     google.store.beforeCommit(() => {
@@ -71,7 +72,7 @@ describe('private messages and the runs of the peers', () => {
     copy('seas', 'killed');
     seas.send('forgotten');
     await until(() => google.shown.length === 2, 'the second message');
-    seas.pairing.end('revoked');
+    seas.pairing.close(new ParleyError('logged_out', 'It is gone.'));
     google.introduced();
     const again = start(one, two, 'killed');
     again.send('said after the start');
@@ -87,7 +88,7 @@ describe('private messages and the runs of the peers', () => {
     const cable = join([seas, google], seas, {
       delayMs: (from) => (google.shown.length > 0 && from === google ? 1e6 : 0),
     });
-    await until(() => seas.pairing.isReady && google.pairing.isReady, 'a link');
+    await until(() => seas.pairing.flow.isReady && google.pairing.flow.isReady, 'a link');
     seas.send('Hello.');
     await until(() => google.shown.length === 1, 'the message');
     cable.cut();
@@ -103,7 +104,7 @@ describe('private messages and the runs of the peers', () => {
     const [seas, google] = [start(one, two, 'seas'), start(two, one, 'google')];
     let isCut = false;
     const cable = join([seas, google], seas, { delayMs: () => (isCut ? 1e6 : 0) });
-    await until(() => seas.pairing.isReady && google.pairing.isReady, 'a link');
+    await until(() => seas.pairing.flow.isReady && google.pairing.flow.isReady, 'a link');
     isCut = true;
     seas.send('Hello.');
     cable.cut();

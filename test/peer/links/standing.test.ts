@@ -96,11 +96,12 @@ describe('the standing of another account', () => {
     standing.meet(introduction({ consentUntilMs: 3 * hourMs, expiresAtMs: 3 * hourMs }));
     clock.tick(2 * hourMs);
     expect(expired).to.deep.equal([]);
-    standing.end('revoked');
-    expect([standing.kind, standing.endedBy, standing.introduction]).to.deep.equal(['ended', 'revoked', null]);
+    standing.end('google', 'revoked', false);
+    expect([standing.kind, standing.introduction]).to.deep.equal(['ended', null]);
+    expect(standing.ending).to.include({ code: 'revoked', own: false, reason: 'The consent was revoked by google.' });
     clock.tick(2 * hourMs);
     expect(expired).to.deep.equal([]);
     standing.forget();
-    expect([standing.kind, standing.endedBy]).to.deep.equal(['unknown', '']);
+    expect([standing.kind, standing.ending]).to.deep.equal(['unknown', null]);
   });
 });
