@@ -116,7 +116,7 @@ export function storeNotices(store: Store, nowMs: () => number): DeliverNotices 
       count: fresh.length,
       frames: Buffer.concat(frames),
       marks: [{ sender: centerAccount, outbox, accepted: newest.position, stored: 0 }],
-      reservedTo: Math.max(mailbox.reservedTo, last + 1),
+      reservedTo: last + 1,
     });
   };
 }

@@ -137,6 +137,7 @@ export class Mailbox implements BacklogOwner, CommitsOwner, ProgressOwner {
     this.detach();
     this.setGeneration(generation);
     this.#window.attach(recipient, hold);
+    if (this.#positions.wantsMore) this.#office.schedule.reserveSoon(this);
     this.fill();
   }
 

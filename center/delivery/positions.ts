@@ -9,9 +9,10 @@ export class Positions {
   #next: number;
   #reservedTo: number;
 
-  constructor({ next, reservedTo }: Pick<MailboxState, 'next' | 'reservedTo'>) {
+  /** next: the first; none is reserved. */
+  constructor({ next }: Pick<MailboxState, 'next'>) {
     this.#next = next;
-    this.#reservedTo = reservedTo;
+    this.#reservedTo = next;
   }
 
   take(): number {

@@ -5,6 +5,8 @@ import type { Turn } from '../turn.ts';
 const patienceMs = 5;
 /** How long acknowledged positions and marks gather before they are saved. */
 const saveMs = 100;
+/** How long mailboxes whose peers came gather before positions are reserved for them: when all come back, for many at once. */
+const reserveMs = 1000;
 /** After a failed write. */
 const retryMs = 1000;
 
@@ -27,6 +29,8 @@ export class Schedule {
   #toSave: Scheduled[] = [];
   #patience: NodeJS.Timeout | null = null;
   #saving: NodeJS.Timeout | null = null;
+  #toReserve: Scheduled[] = [];
+  #reserving: NodeJS.Timeout | null = null;
   readonly #later = new Set<NodeJS.Timeout>();
   #stopped = false;
 
@@ -66,6 +70,19 @@ export class Schedule {
     mailbox.savesSoon = true;
     this.#toSave.push(mailbox);
     if (!this.#stopped) this.#saving ??= setTimeout(() => this.saveAll(), saveMs);
+  }
+
+  /** Its positions are reserved soon; until then its messages wait for their commit. */
+  reserveSoon(mailbox: Scheduled): void {
+    this.#toReserve.push(mailbox);
+    if (!this.#stopped) this.#reserving ??= setTimeout(() => this.#reserveAll(), reserveMs);
+  }
+
+  #reserveAll(): void {
+    this.#reserving = null;
+    const toReserve = this.#toReserve;
+    this.#toReserve = [];
+    for (const mailbox of toReserve) mailbox.save();
   }
 
   saveLater(mailbox: Scheduled): void {
@@ -109,6 +126,7 @@ export class Schedule {
     for (const timer of this.#later) clearTimeout(timer);
     if (this.#patience) clearTimeout(this.#patience);
     if (this.#saving) clearTimeout(this.#saving);
+    if (this.#reserving) clearTimeout(this.#reserving);
   }
 
   #bePatient(): void {

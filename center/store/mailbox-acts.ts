@@ -8,9 +8,6 @@ import type { Recent } from './recent.ts';
 import { markSum } from './schema.ts';
 import { type AppendRun, type MailboxRun, StoreError } from './store.ts';
 
-/** How many positions opening a mailbox sets apart for this run of the center. */
-export const positionBlock = 65_536;
-
 type MailboxActs = Pick<
   Acts,
   | 'openMailbox'
@@ -81,13 +78,10 @@ export function mailboxActs(db: DatabaseSync, rows: MailboxRows, recent: Recent)
       }
       const { last, reserved_to } = recent.mailbox(id) ?? place;
       const next = Math.max(place.reserved_to, reserved_to, last + 1, place.acked_to + 1);
-      const reservedTo = next + positionBlock;
-      rows.reserve(id, reservedTo);
       return {
         generation: place.generation,
         ackedTo: place.acked_to,
         next,
-        reservedTo,
         blocks: blocksOf.all(id).map((row) => row.blocked),
         count,
         bytes,

@@ -56,9 +56,8 @@ export interface MailboxState {
   generation: number;
   /** All up to here are stored by the peer and gone. */
   ackedTo: number;
-  /** The next free position: never given out before, by any earlier run of the center. */
+  /** The next free position: never reserved before, by any earlier run of the center. */
   next: number;
-  reservedTo: number;
   /** Accounts that this one has blocked. */
   blocks: number[];
   count: number;
@@ -173,7 +172,7 @@ export interface Store {
   endConsents(account: number, other: number | null): Promise<number[]>;
 
   // --- mailboxes ---
-  /** Reserves positions, so that none is given out twice. `gone` for an account that is not open. */
+  /** Reserves no positions: append and saveMarks do. `gone` for an account that is not open. */
   openMailbox(id: number): Promise<MailboxState | 'gone'>;
   /**
    * The run and its marks, in one commit. An append with the same first and last position as one before (or, where

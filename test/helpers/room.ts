@@ -85,10 +85,13 @@ export class Room {
     return this.connect().register(name);
   }
 
-  /** Registered and attached. */
+  /** Registered, attached, and there for a while: its mailbox has positions that messages need not wait for. */
   async join(name: string, options: Parameters<WirePeer['attach']>[0] = {}): Promise<WirePeer> {
     const peer = await this.register(name);
     await peer.attach(options);
+    this.services.mail.mailbox(peer.account)?.save();
+    // Asked after that, answered after that.
+    await this.services.store.time();
     return peer;
   }
 

@@ -78,6 +78,52 @@ describe('delivery', () => {
     await seas.isAccepted(google.account, 2);
   });
 
+  it('commits first what comes before positions are reserved: a crash must not give them out again', async () => {
+    let reserved = 0;
+    let append = Promise.withResolvers<() => void>();
+    await open({
+      wrap: (store) =>
+        overriding(store, (store) => ({
+          append: async (id, run) => {
+            reserved = run.reservedTo;
+            const copy = { ...run, frames: Uint8Array.from(run.frames) };
+            await new Promise<void>((go) => append.resolve(go));
+            return store.append(id, copy);
+          },
+        })),
+    });
+    const [seas, google] = [await room.join('seas'), await room.register('google')];
+    await google.attach();
+    send(seas, google.account, 1, 1);
+    const go = await append.promise;
+    await google.hasNot(isDeliver);
+    go();
+    const { position } = await google.sees('deliver');
+    expect(reserved).to.be.greaterThan(position! + 1);
+    append = Promise.withResolvers();
+    send(seas, google.account, 2, 1);
+    expect((await google.sees('deliver')).position, 'the next one need not wait').to.equal(position! + 1);
+    (await append.promise)();
+    await seas.isAccepted(google.account, 2);
+  });
+
+  it('reserves positions by itself for a peer that attached', async () => {
+    const reserved = Promise.withResolvers<{ account: number; reservedTo: number }>();
+    await open({
+      wrap: (store) =>
+        overriding(store, (store) => ({
+          saveMarks: (account, marks, reservedTo) => {
+            reserved.resolve({ account, reservedTo });
+            return store.saveMarks(account, marks, reservedTo);
+          },
+        })),
+    });
+    const google = await room.register('google');
+    await google.attach();
+    const { account, reservedTo } = await reserved.promise;
+    expect([account, reservedTo > 1000]).to.deep.equal([google.account, true]);
+  });
+
   it('a message stored before its commit is due never touches the disk', async () => {
     let appends = 0;
     await open({

@@ -17,7 +17,9 @@ describe('the progress of a mailbox', () => {
     const store = { saveMarks: () => act.promise };
     const office = { store, schedule, storeFailed: sinon.spy() } as unknown as Office;
     const owner = { account: 9, saved: sinon.spy() } as unknown as ProgressOwner;
-    const progress = new Progress(owner, office, new Positions({ next: 1, reservedTo: 1e6 }), new Window(0), 1);
+    const positions = new Positions({ next: 1 });
+    positions.reserved(1e6);
+    const progress = new Progress(owner, office, positions, new Window(0), 1);
     const fail = async (): Promise<void> => {
       act.reject(new Error('the disk is full'));
       await turn();
