@@ -150,7 +150,7 @@ class Door {
       socket.off('close', closed).off('error', destroyed);
       // TLS takes over what was read, and all that comes. Its input buffer gets the size of this, not 64 KiB for each.
       socket.pause();
-      socket.unshift(Buffer.from(first));
+      socket.unshift(first);
       this.#secure(socket, from, context);
     });
     socket.on('close', closed).on('error', destroyed);
@@ -216,24 +216,25 @@ class Waiter implements Receiver, Arrival {
   }
 
   receive(bytes: Buffer): void {
-    if (this.#first) return this.#keep(Buffer.concat([this.#first, bytes]));
-    this.#first = bytes;
-    this.#door.entrance.arrive(this);
-    if (this.from.place !== 'waiting') return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#socket.destroy(), maxWaitMs);
+    const isFirst = this.#first === null;
     // The bytes are only good during the call.
-    this.#keep(Buffer.from(bytes));
-  }
-
-  #keep(bytes: Buffer): void {
-    this.#first = bytes;
-    if (bytes.length > maxFirstBytes) this.#socket.destroy();
+    this.#first = this.#first ? Buffer.concat([this.#first, bytes]) : Buffer.from(bytes);
+    if (this.#first.length > maxFirstBytes) {
+      this.#door.entrance.leave(this);
+      this.#socket.destroy();
+    } else if (isFirst) {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#socket.destroy(), maxWaitMs);
+      this.#door.entrance.arrive(this);
+    }
   }
 
   begin(): void {
     this.#leave();
-    this.#begin(this.#first!);
+    const first = this.#first!;
+    // It may lie in a piece of memory that would be kept with it.
+    this.#first = null;
+    this.#begin(first);
   }
 
   closed(): void {

@@ -26,10 +26,34 @@ describe('entrance', () => {
 
   beforeEach(() => open());
 
-  it('lets a few begin at once, and the others in the turns after, in the order in which they came', async () => {
+  it('lets one begin that comes alone', async () => {
+    arrive(0);
+    for (let turns = 0; turns < 2; turns++) await nextTurn();
+    expect(begun).to.deep.equal([0]);
+  });
+
+  it('lets those begin together that come in one turn after the other', async () => {
+    for (let number = 0; number < 3; number++) {
+      arrive(number);
+      await nextTurn();
+      expect(begun).to.deep.equal([]);
+    }
+    await nextTurn();
+    expect(begun).to.deep.equal([0, 1, 2]);
+  });
+
+  it('waits for no more than begin in one turn', async () => {
+    for (let number = 0; number < 4; number++) {
+      expect(begun).to.deep.equal([]);
+      arrive(number);
+      await nextTurn();
+    }
+    expect(begun).to.deep.equal([0, 1, 2, 3]);
+  });
+
+  it('lets a few begin in each turn, in the order in which they came', async () => {
     for (let number = 0; number < 11; number++) arrive(number);
-    expect(begun).to.have.length(4);
-    for (const count of [8, 11]) {
+    for (const count of [4, 8, 11]) {
       await nextTurn();
       expect(begun).to.have.length(count);
     }
@@ -40,9 +64,8 @@ describe('entrance', () => {
     for (let number = 0; number < 10; number++) arrive(number);
     await nextTurn();
     arrive(10);
-    expect(begun).to.have.length(8);
-    await nextTurn();
-    expect(begun.slice(8)).to.deep.equal([8, 9, 10]);
+    for (let turns = 0; turns < 3; turns++) await nextTurn();
+    expect(begun.slice(4)).to.deep.equal([4, 5, 6, 7, 8, 9, 10]);
   });
 
   it('does not begin what has gone', async () => {
@@ -51,7 +74,7 @@ describe('entrance', () => {
       entrance.leave(gone);
       sessions.disconnect(gone.from);
     }
-    await nextTurn();
+    for (let turns = 0; turns < 2; turns++) await nextTurn();
     expect(begun).to.deep.equal([0, 1, 2, 3, 7]);
     expect(entrance.waiting).to.equal(0);
   });
@@ -59,8 +82,7 @@ describe('entrance', () => {
   it('begins no more than maxLoginsAtOnce that are not done, and goes on when one is', async () => {
     open({ maxLoginsAtOnce: 2 });
     const arrivals = Array.from({ length: 5 }, (_, number) => arrive(number));
-    await nextTurn();
-    await nextTurn();
+    for (let turns = 0; turns < 3; turns++) await nextTurn();
     expect(begun).to.deep.equal([0, 1]);
     sessions.disconnect(arrivals[1]!.from);
     await nextTurn();
