@@ -14,6 +14,8 @@ export class Mailboxes {
   readonly #clock: Clock;
   readonly #mailboxes = new Map<number, Mailbox>();
   readonly #opening = new Map<number, Promise<Mailbox | null>>();
+  /** Settles when the last act on a mailbox that is away is done. */
+  #away: Promise<void> = Promise.resolve();
 
   constructor(office: Office, clock: Clock) {
     this.#office = office;
@@ -58,7 +60,14 @@ export class Mailboxes {
   }
 
   /** Does this to a mailbox that is not in memory, and lets nobody open it meanwhile; nothing where it is in use. */
-  async whileAway(account: number, act: () => Promise<void>): Promise<void> {
+  whileAway(account: number, act: () => Promise<void>): Promise<void> {
+    // One after the other: two at once could each wait for the mailbox that the other keeps from opening.
+    const acted = this.#away.then(() => this.#whileAway(account, act));
+    this.#away = acted.catch(() => undefined);
+    return acted;
+  }
+
+  async #whileAway(account: number, act: () => Promise<void>): Promise<void> {
     if (this.#mailboxes.has(account) || this.#opening.has(account)) return;
     const acted = act();
     const opening = acted.then(

@@ -11,8 +11,8 @@ export interface CenterNotice {
 
 export class Notices {
   readonly #mail: Mail;
-  /** Settles when the last ones are sent. */
-  #last: Promise<void> = Promise.resolve();
+  /** For each account that is being sent some: settles when the last ones are. */
+  readonly #last = new Map<number, Promise<void>>();
 
   constructor(mail: Mail) {
     this.#mail = mail;
@@ -20,9 +20,16 @@ export class Notices {
 
   /** Places notices for this account; resolves when they are accepted. Repeats are left out. */
   send(account: number, outboxId: Uint8Array, notices: CenterNotice[]): Promise<void> {
-    // One after the other: two at once for one outbox would wait for each other's answers.
-    const sent = this.#last.then(() => this.#send(account, outboxId, notices));
-    this.#last = sent.catch(() => undefined);
+    // One after the other: two at once for one outbox would wait for each other's answers. But those for one account do
+    // not wait for those of another, whose mailbox may be kept from opening until these are sent.
+    const before = this.#last.get(account) ?? Promise.resolve();
+    const sent = before.then(() => this.#send(account, outboxId, notices));
+    const last = sent
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#last.get(account) === last) this.#last.delete(account);
+      });
+    this.#last.set(account, last);
     return sent;
   }
 

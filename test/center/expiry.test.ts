@@ -104,6 +104,44 @@ describe('expired mail', () => {
     expect(room.services.mail.mailbox(google.account)?.count).to.equal(0);
   });
 
+  it('goes while a notice about somebody else’s mail is on its way to the same mailbox', async () => {
+    const { seas, google, beforeMs } = await fill();
+    gate = Promise.withResolvers();
+    const before = reads;
+    const expired = expire(beforeMs);
+    while (reads === before) await seas.fence();
+    const recipient = 2 ** 40;
+    const about = { recipient, recipientName: 'x', position: 1, outbox: Buffer.alloc(16, 3), number: 7 };
+    const told = deliver(google.account, [{ code: 'undeliverable', ...about }]);
+    gate.resolve();
+    expect(await expired).to.equal(3);
+    await told;
+    expect((await seas.sees('deliver')).undeliverable?.number).to.equal(1);
+    const again = await room.resume(google);
+    expect((await again.attach()).waiting).to.equal(3);
+  });
+
+  it('goes in two rounds at once, where each tells the owner of the other’s mailbox', async () => {
+    const [seas, google] = [await room.join('seas'), await room.join('google')];
+    seas.message(google.account, 1, 'to google');
+    google.message(seas.account, 1, 'to seas');
+    await Promise.all([seas.isAccepted(google.account, 1), google.isAccepted(seas.account, 1)]);
+    await wait(5);
+    const beforeMs = room.services.clock.now();
+    for (const peer of [seas, google]) peer.destroy();
+    while (room.services.sessions.count > 0) await new Promise(setImmediate);
+    for (const { account } of [seas, google]) await room.services.mail.closeMailbox(account);
+    const { store, mail } = room.services;
+    const both = [seas, google].map(({ account }) =>
+      expireMail(
+        { store: overriding(store, () => ({ mailboxesOlderThan: async () => [account] })), mail, deliver },
+        beforeMs,
+      ),
+    );
+    // The notice has brought the other mailbox into memory: its turn comes later.
+    expect(await Promise.all(both)).to.deep.equal([1, 0]);
+  });
+
   it('stays where its owner is here', async () => {
     const { google, beforeMs } = await fill();
     const again = await room.resume(google);
