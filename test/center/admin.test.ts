@@ -257,6 +257,8 @@ describe('admin, with people logged in', () => {
       seas.message(googleId, 1, 'one');
       google.ack((await google.sees('deliver')).position!);
       await seas.take(({ stored }) => stored?.number === 1, 'stored 1');
+      // What is stored leaves the disk a moment later.
+      while ((await admin({ act: 'find', name: 'google' }))?.waiting !== 0);
       seas.message(googleId, 2, 'two');
       seas.message(googleId, 3, 'three');
       await seas.take(({ accepted }) => accepted?.number === 3, 'accepted 3');
