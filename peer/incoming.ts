@@ -31,6 +31,9 @@ export class Incoming {
   readonly #mark: Statement;
   readonly #marks = new Map<string, Mark>();
   #unsavedMarks: Mark[] = [];
+  /** Rows of this session that are not shown, lowest first: as many as the feed holds. */
+  readonly #unshown = new Set<number>();
+  #highestShown = 0;
   /** All rows up to here were shown. */
   #shownTo = 0;
   #savedShownTo = 0;
@@ -76,7 +79,9 @@ export class Incoming {
       mark.number = number;
       if (mark.saved) this.#unsavedMarks.push(mark);
       mark.saved = false;
-      return Number(lastInsertRowid);
+      const row = Number(lastInsertRowid);
+      if (this.#store.durable) this.#unshown.add(row);
+      return row;
     });
   }
 
@@ -85,10 +90,14 @@ export class Incoming {
     return this.#markOf(account, outbox).number;
   }
 
-  /** Rows are shown in order: this one, and all before it. */
+  /** A private message is shown before its commit, and so before what the center brought in the same turn. */
   shown(row: number): void {
-    if (row <= this.#shownTo || this.#store.closed) return;
-    this.#shownTo = row;
+    this.#unshown.delete(row);
+    this.#highestShown = Math.max(this.#highestShown, row);
+    const [oldest = Number.POSITIVE_INFINITY] = this.#unshown;
+    const shownTo = Math.min(this.#highestShown, oldest - 1);
+    if (shownTo <= this.#shownTo || this.#store.closed) return;
+    this.#shownTo = shownTo;
     this.#store.write('soon', () => undefined);
   }
 

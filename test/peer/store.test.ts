@@ -164,8 +164,21 @@ describe('the store of a peer', () => {
       expect(arrives(1, 'x', Buffer.alloc(16))).to.equal(null);
     });
 
+    it('does not take for shown what was filed before and is shown later', () => {
+      for (const number of [1, 2, 3]) arrives(number);
+      // A private message is shown at once; what the center brought in the same turn, after the commit.
+      incoming.shown(3);
+      store.commit();
+      expect(incoming.unshown(10).map(({ row }) => row)).to.deep.equal([1, 2, 3]);
+      incoming.shown(1);
+      incoming.shown(2);
+      store.commit();
+      expect(incoming.unshown(10)).to.deep.equal([]);
+    });
+
     it('knows what was not shown', () => {
       for (let number = 1; number <= 4; number += 1) arrives(number);
+      incoming.shown(1);
       incoming.shown(2);
       store.commit();
       expect(incoming.unshown(10).map(({ row }) => row)).to.deep.equal([3, 4]);
