@@ -165,8 +165,10 @@ export class Conversation {
         if (this.#keepUnstored && !this.#storedFirst.has(event.message.id)) {
           this.#unstored.set(event.message.id, event.message);
         }
+        // It was resolved then.
+        if (this.#storedFirst.delete(event.message.id)) return false;
         this.#resolve(event.message.id);
-        return !this.#storedFirst.delete(event.message.id);
+        return true;
       case 'stored':
         this.#progress += 1;
         this.#unstored.delete(event.message.id);

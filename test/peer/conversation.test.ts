@@ -134,6 +134,15 @@ describe('conversation', () => {
       expect([link('up'), link('moved'), link('down', 'al'), link('down')]).to.deep.equal([false, false, false, true]);
     });
 
+    it('forgets what was stored first and accepted then', () => {
+      const conversation = fresh();
+      conversation.note({ reply: 'message', message: message(1) });
+      conversation.take({ type: 'stored', message: message(1, { state: 'stored' }) });
+      conversation.take({ type: 'accepted', message: message(1, { state: 'accepted' }) });
+      // Were it kept as answered early, it would not be taken for new.
+      expect(conversation.sent(message(1))).to.equal(true);
+    });
+
     it('has news of the end of a consent, of the link no more, and none for whoever ended it', () => {
       const conversation = fresh();
       const end = (own: boolean) =>
