@@ -66,6 +66,8 @@ export class Desk {
     this.#entered = entered;
     this.#files = files;
     this.#lock = lock;
+    // Before the store, which would stay open where the orders are damaged.
+    this.orders = new Orders(files, (text) => feed.emit({ type: 'notice', text }));
     this.store = new Store(isHistoryKept ? files.historyPath : null, onFailure);
     this.outgoing = new Outgoing(this.store);
     this.incoming = new Incoming(this.store);
@@ -76,7 +78,6 @@ export class Desk {
       feed,
       onUndeliverable: (notice) => this.outbox.undeliverable(notice),
     });
-    this.orders = new Orders(files, (text) => feed.emit({ type: 'notice', text }));
     this.links = new Links({
       account: entered.account,
       key: entered.key,
