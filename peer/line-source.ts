@@ -50,11 +50,16 @@ export class LineSource {
     }
   }
 
-  /** Nothing more is wanted: what was not read yet is dropped, and next() resolves with null. */
-  end(): void {
+  /**
+   * Nothing more is wanted: what was not read yet is dropped, and next() resolves with null. Returns whether that is
+   * anything, as far as is known.
+   */
+  end(): boolean {
+    const isDropped = this.#unread.length > 0;
     this.#state = 'ended';
     this.#unread = Buffer.alloc(0);
     this.#wake({ done: true, value: undefined });
+    return isDropped;
   }
 
   #read(): Promise<IteratorResult<Uint8Array>> {

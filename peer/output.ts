@@ -30,14 +30,18 @@ export class Output {
     else this.#waiting.push({ upTo: this.#given, done });
   }
 
-  /** Resolves when all has arrived or is lost, or nothing more has arrived for so long. */
-  async settled(patienceMs: number): Promise<void> {
-    for (let arrived = -1; !this.#isLost && this.#arrived < this.#given && arrived < this.#arrived; ) {
+  /** Resolves when all has arrived or is lost, nothing more has arrived for so long, or somebody says stop. */
+  async settled(patienceMs: number, stop?: AbortSignal): Promise<void> {
+    const isOpen = (): boolean => !this.#isLost && !stop?.aborted && this.#arrived < this.#given;
+    for (let arrived = -1; isOpen() && arrived < this.#arrived; ) {
       arrived = this.#arrived;
-      const timeout = Promise.withResolvers<void>();
-      const timer = setTimeout(timeout.resolve, patienceMs);
-      this.whenArrived(() => timeout.resolve());
-      await timeout.promise;
+      const over = Promise.withResolvers<void>();
+      const end = (): void => over.resolve();
+      const timer = setTimeout(end, patienceMs);
+      stop?.addEventListener('abort', end, { once: true });
+      this.whenArrived(end);
+      await over.promise;
+      stop?.removeEventListener('abort', end);
       clearTimeout(timer);
     }
   }

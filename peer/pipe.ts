@@ -20,7 +20,7 @@ import {
 import { JsonWriter, parseInput, parseSignIn, requestId } from './json.ts';
 import { LineSource } from './line-source.ts';
 import type { Output } from './output.ts';
-import { count } from './render.ts';
+import { leftText } from './render.ts';
 import { Unshown } from './unshown.ts';
 import { type Request, TextWriter, type Writer } from './writer.ts';
 
@@ -48,8 +48,8 @@ const maxLeaveMs = 5_000;
 /** A program may want to know of every link and what is here already; for people most of that is nothing new. */
 const forPrograms: ReadonlySet<PeerEvent['type']> = new Set(['link', 'consent_ended', 'repeated']);
 
-/** Why the peer no longer waits for anything. */
-type Halt = { why: 'stopped' } | { why: 'ended'; code: ErrorCode };
+/** Why the peer no longer waits for anything. unread: nothing that it prints arrives. */
+type Halt = { why: 'stopped' } | { why: 'unread' } | { why: 'ended'; code: ErrorCode };
 
 /** Runs to the end; resolves with the exit code. */
 export async function runPipe(options: PipeOptions): Promise<number> {
@@ -68,12 +68,14 @@ class PipeRun {
   #halt: Halt | null = null;
   #wake: () => void = () => undefined;
   #failedCommands = 0;
+  /** Lines of the input that were not carried out. */
+  #isCutShort = false;
 
   constructor(options: PipeOptions) {
     this.#options = options;
     this.#peer = options.peer;
     this.#lines = new LineSource(options.input);
-    this.#unshown = new Unshown(options.output, () => this.#stopWaiting({ why: 'stopped' }));
+    this.#unshown = new Unshown(options.output, () => this.#stopWaiting({ why: 'unread' }));
     const out = (text: string) => options.output.write(text);
     this.#writer = options.json ? new JsonWriter(out) : new TextWriter(out, options.diagnose);
     this.#conversation = new Conversation({ holds: options.holds, keepUnstored: options.wait === 'stored' });
@@ -90,22 +92,28 @@ class PipeRun {
 
   /** What was printed last may still be on its way. Resolves with the exit code, given what it would be. */
   async finish(code: number): Promise<number> {
-    if (this.#halt?.why !== 'stopped') await this.#arrived();
-    const { text } = this.#unshown;
+    await this.#arrived();
+    const isDone = this.#conversation.awaitedCount === 0 && !this.#isCutShort && !this.#hasFailed;
+    const text = this.#unshown.text(isDone);
     if (text === null) return code;
     this.#options.diagnose(`peer: ${text}\n`);
     return code === exitCodes.done ? exitCodes.undelivered : code;
   }
 
-  /** A reader may be slow, but must read. */
+  get #hasFailed(): boolean {
+    return this.#conversation.undelivered > 0 || this.#failedCommands > 0;
+  }
+
+  /** A reader may be slow, but must read; whoever stops the program waits for nobody. */
   #arrived(): Promise<void> {
-    return this.#options.output.settled(this.#options.giveUpMs ?? defaultGiveUpMs);
+    const { stop, output, giveUpMs = defaultGiveUpMs } = this.#options;
+    return output.settled(giveUpMs, stop);
   }
 
   /** Everything that is being waited for comes to its end: input, replies, progress. */
   #stopWaiting(halt: Halt): void {
     this.#halt ??= halt;
-    this.#lines.end();
+    if (this.#lines.end()) this.#isCutShort = true;
     if (halt.why !== 'ended') this.#peer.close().catch(() => undefined);
     this.#wake();
   }
@@ -132,7 +140,7 @@ class PipeRun {
       if (this.#halt === null) this.#conversation.begin(this.#peer.outbox());
       return null;
     } catch (error) {
-      if (this.#halt?.why === 'stopped') return exitCodes.done;
+      if (this.#halt !== null && this.#halt.why !== 'ended') return exitCodes.done;
       this.#writer.error(error, this.#request(this.#lines.number));
       return isRefusal(error) ? exitCodes.signIn : exitCodes.unreachable;
     }
@@ -167,6 +175,7 @@ class PipeRun {
       let running: Command | null = null;
       try {
         const line = await this.#lines.next();
+        if (line !== null && this.#halt !== null) this.#isCutShort = true;
         if (line === null || this.#halt !== null) return 'input';
         if (this.#options.json) request.id = requestId(line.text);
         const command = this.#options.json ? parseInput(line.text) : parseLine(line.text);
@@ -180,6 +189,7 @@ class PipeRun {
         await this.#runCommand(command, request);
       } catch (error) {
         const lost = this.#halt !== null && running !== null ? unkept(running, error) : null;
+        if (this.#halt !== null && running !== null) this.#isCutShort = true;
         if (this.#halt !== null && !lost) return 'input';
         this.#failedCommands += 1;
         this.#writer.error(lost ?? error, request);
@@ -256,7 +266,8 @@ class PipeRun {
     const { wait } = this.#options;
     const left = wait === 'none' ? [] : await this.#drain(wait);
     const halted = this.#halt;
-    const why = this.#whyLeft(left);
+    const gaveUpAfterMs = halted === null ? (this.#options.giveUpMs ?? defaultGiveUpMs) : null;
+    const why = leftText(left, { untilStored: wait === 'stored', gaveUpAfterMs });
     if (halted === null) {
       await this.#arrived();
       await this.#sayGoodbye(end);
@@ -264,25 +275,14 @@ class PipeRun {
     if (left.length > 0) this.#writer.left(left, why);
     const code = this.#haltCode();
     if (code !== exitCodes.done) return code;
-    const failed = left.length > 0 || this.#conversation.undelivered > 0 || this.#failedCommands > 0;
-    return failed ? exitCodes.undelivered : exitCodes.done;
+    return left.length > 0 || this.#hasFailed ? exitCodes.undelivered : exitCodes.done;
   }
 
   #haltCode(): number {
     const halt = this.#halt;
-    if (halt === null || halt.why === 'stopped') return exitCodes.done;
+    if (halt?.why !== 'ended') return exitCodes.done;
     if (halt.code === 'displaced') return exitCodes.displaced;
     return halt.code === 'logged_out' || halt.code === 'account_deleted' ? exitCodes.done : exitCodes.undelivered;
-  }
-
-  #whyLeft(left: readonly OutgoingMessage[]): string {
-    const ofCenter = left.some((message) => !message.private);
-    const what = this.#options.wait === 'stored' || !ofCenter ? 'not stored' : 'not accepted';
-    const messages = `${count(left.length, 'message is', 'messages are')} ${what}`;
-    const then = `What waits in the outbox goes ${ofCenter ? 'at the next login' : 'when there is a link'}:`;
-    if (this.#halt !== null) return `${messages}. ${then}`;
-    const seconds = Math.ceil((this.#options.giveUpMs ?? defaultGiveUpMs) / 1000);
-    return `${messages} after ${seconds} s without progress. ${then}`;
   }
 
   async #sayGoodbye(end: 'input' | 'logout' | 'quit'): Promise<void> {

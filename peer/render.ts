@@ -207,6 +207,18 @@ export function renderUnsent(pending: readonly OutgoingMessage[], keepsOutbox: b
     });
 }
 
+/** What was not delivered when a peer in a pipe stopped waiting; gaveUpAfterMs: without progress, null where the session ended. */
+export function leftText(
+  left: readonly OutgoingMessage[],
+  { untilStored, gaveUpAfterMs }: { untilStored: boolean; gaveUpAfterMs: number | null },
+): string {
+  const ofCenter = left.some((message) => !message.private);
+  const what = untilStored || !ofCenter ? 'not stored' : 'not accepted';
+  const after = gaveUpAfterMs === null ? '' : ` after ${Math.ceil(gaveUpAfterMs / 1000)} s without progress`;
+  const goes = `What waits in the outbox goes ${ofCenter ? 'at the next login' : 'when there is a link'}:`;
+  return `${count(left.length, 'message is', 'messages are')} ${what}${after}. ${goes}`;
+}
+
 function renderEnded(event: Extract<PeerEvent, { type: 'ended' }>): Line[] {
   switch (event.code) {
     case 'displaced':

@@ -27,15 +27,18 @@ export class Unshown {
     });
   }
 
-  /** What happened and what to do; null where nothing of worth is lost, as with any tool in a pipe. */
-  get text(): string | null {
+  /**
+   * What happened and what to do; null where nothing of worth is lost, as with any tool in a pipe.
+   * @param isDone all that the input asked for was done
+   */
+  text(isDone: boolean): string | null {
     if (this.#error === null) return null;
     const code = this.#error.code ?? this.#error.message;
     if (!unreadCodes.has(code)) {
       const remedy = fullCodes.has(code) ? 'Make room' : 'Give it another output';
       return `The output cannot be written (${code}). ${remedy}, then start again: what was not shown comes then.`;
     }
-    if (this.#messages === 0) return null;
+    if (this.#messages === 0) return isDone ? null : 'Nobody reads the output any more; not all of the input was done.';
     const what = count(this.#messages, 'message was', 'messages were');
     return `Nobody reads the output any more: ${what} not shown. Start again to see what is missing.`;
   }

@@ -82,14 +82,15 @@ describe('output', () => {
   });
 
   it('says what is lost where it matters, and what to do', () => {
-    const lossOf = (code: string, messages: number): string | null => {
+    const lossOf = (code: string, messages: number, isDone = true): string | null => {
       const unread = new Output((_text, done) => done(Object.assign(new Error(code), { code })));
       const unshown = new Unshown(unread, () => undefined);
       unread.write('line');
       for (let n = 0; n < messages; n++) unshown.watch();
-      return unshown.text;
+      return unshown.text(isDone);
     };
     expect(lossOf('EPIPE', 0)).to.equal(null);
+    expect(lossOf('EPIPE', 0, false)).to.match(/not all of the input was done/);
     expect(lossOf('EPIPE', 1)).to.match(/: 1 message was not shown\. Start again/);
     expect(lossOf('ECONNRESET', 2)).to.match(/: 2 messages were not shown\. Start again/);
     expect(lossOf('ENOSPC', 0)).to.match(/\(ENOSPC\)\. Make room, then start again/);

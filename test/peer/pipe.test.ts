@@ -54,6 +54,14 @@ async function run(input: string | AsyncIterable<Uint8Array>, more: Partial<Pipe
   };
 }
 
+async function until(is: () => boolean): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if (is()) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error('it did not come to be');
+}
+
 describe('pipe', () => {
   it('logs in, sends, waits until it is accepted, logs out', async () => {
     const { code, out, calls } = await run('seas\nsummerisover\nmessage google Hello\n');
@@ -272,6 +280,69 @@ describe('pipe', () => {
     }
     const { out } = await run(input(), { peer });
     expect(out.match(/The link with google is down; private messages wait\.\n/g)).to.have.length(1);
+  });
+
+  describe('whose output', () => {
+    /** It takes nothing until it is told to. */
+    function stuck(): { output: Output; release: (error?: Error) => void; written: () => string } {
+      let written = '';
+      const waiting: ((error?: Error) => void)[] = [];
+      let isStuck = true;
+      const output = new Output((text, done) => {
+        written += text;
+        if (isStuck) waiting.push(done);
+        else done();
+      });
+      const release = (error?: Error): void => {
+        isStuck = error !== undefined;
+        for (const done of waiting.splice(0)) done(error);
+      };
+      return { output, release, written: () => written };
+    }
+
+    const gone = (): Error => Object.assign(new Error('EPIPE'), { code: 'EPIPE' });
+
+    it('is not read ends at once by a signal', async () => {
+      const { output } = stuck();
+      const stop = new AbortController();
+      const peer = new FakePeer();
+      const running = run('seas\nsummer\nblock yahoo\n', { peer, output, stop: stop.signal, giveUpMs: 60_000 });
+      // The input is at its end: only the reader is waited for.
+      await until(() => peer.calls.includes('block yahoo'));
+      setTimeout(() => stop.abort(), 20);
+      expect((await running).code).to.equal(exitCodes.done);
+    });
+
+    it('is not read any more is a failure where that cut anything short', async () => {
+      for (const input of [
+        'message google one\n',
+        'message nobody x\nmessage google Hello\n',
+        'block yahoo\nmessage google Hello\n',
+      ]) {
+        const { output, release } = stuck();
+        const peer = new FakePeer();
+        peer.onSend = () => undefined;
+        const running = run(`seas\nsummer\n${input}`, { peer, output, giveUpMs: 60_000 });
+        await until(() => peer.calls.some((call) => /^(send|block)/.test(call)));
+        release(gone());
+        const { code, diagnosed } = await running;
+        expect(code, input).to.equal(exitCodes.undelivered);
+        expect(diagnosed, input).to.include('Nobody reads the output any more');
+      }
+    });
+
+    it('is not read any more is none where all was done', async () => {
+      const { output, release } = stuck();
+      const peer = new FakePeer();
+      const forever = async function* (): AsyncGenerator<Uint8Array> {
+        yield Buffer.from('seas\nsummer\nmessage google Hello\n');
+        await new Promise(() => undefined);
+      };
+      const running = run(forever(), { peer, output });
+      await until(() => peer.calls.includes('send google Hello'));
+      release(gone());
+      expect(await running).to.include({ code: exitCodes.done, diagnosed: '' });
+    });
   });
 
   it('keeps the token after quit, and reads no further', async () => {
