@@ -58,6 +58,19 @@ describe('listener', () => {
       if (!slow.closed) await once(slow, 'close');
     });
 
+    it(`lets those go who reset the connection over ${over} before they begin`, async () => {
+      const port = await start({ maxLoginsAtOnce: 1, loginTimeoutMs: 60_000 });
+      // The reset comes in the turn before that in which it would begin, and in those around it.
+      for (let round = 0; round < 40; round++) {
+        const socket = await connect(port);
+        socket.write('\x16\x03\x01');
+        for (let turn = 0; turn < round % 4; turn++) await new Promise(setImmediate);
+        socket.resetAndDestroy();
+      }
+      await (await center!.register('seas')).fence();
+      while (center!.center.counts.connections > 1) await new Promise(setImmediate);
+    });
+
     it(`lets those go who say nothing over ${over} in time`, async () => {
       const port = await start({ loginTimeoutMs: 300 });
       const silent = plain ? new WirePeer(await connect(port)) : null;
