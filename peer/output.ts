@@ -4,12 +4,16 @@ import { writeSync } from 'node:fs';
 /** Calls back once, in the order of the calls, with what went wrong. */
 export type Write = (text: string, done: (error?: Error | null) => void) => void;
 
+/** While more than this is on its way, nothing is done that would print more, and what may be left out is. */
+export const maxWaitingChars = 16 * 1024 * 1024;
+
 export class Output {
   /** Called once, for the first text that does not arrive. */
   onLost: (error: Error) => void = () => undefined;
   readonly #write: Write;
   #given = 0;
   #arrived = 0;
+  #waitingChars = 0;
   /** What comes after something that was lost is lost, too. */
   #isLost = false;
   #waiting: { upTo: number; done: (hasArrived: boolean) => void }[] = [];
@@ -20,8 +24,17 @@ export class Output {
 
   write(text: string): void {
     this.#given += 1;
+    this.#waitingChars += text.length;
     const number = this.#given;
-    this.#write(text, (error) => this.#done(number, error ?? null));
+    this.#write(text, (error) => {
+      this.#waitingChars -= text.length;
+      this.#done(number, error ?? null);
+    });
+  }
+
+  /** False while too much is on its way. */
+  get hasRoom(): boolean {
+    return this.#waitingChars <= maxWaitingChars;
   }
 
   /** Calls back once all that was written until now has arrived, or some of it is lost: at once where that is known. */

@@ -120,7 +120,9 @@ class PipeRun {
 
   #take(event: PeerEvent): void {
     const news = this.#conversation.take(event);
-    if (news || (this.#options.json && forPrograms.has(event.type))) this.#writer.event(event);
+    const isWanted = news || (this.#options.json && forPrograms.has(event.type));
+    for (const notice of this.#unshown.leftOut()) this.#writer.event(notice);
+    if (isWanted && !this.#unshown.leavesOut(event)) this.#writer.event(event);
     if (event.type === 'message') this.#unshown.watch();
     if (event.type === 'ended') this.#stopWaiting({ why: 'ended', code: event.code });
     this.#wake();
@@ -174,6 +176,7 @@ class PipeRun {
       const request = this.#request(this.#lines.number + 1);
       let running: Command | null = null;
       try {
+        while (!this.#options.output.hasRoom && this.#halt === null) await this.#arrived();
         const line = await this.#lines.next();
         if (line !== null && this.#halt !== null) this.#isCutShort = true;
         if (line === null || this.#halt !== null) return 'input';

@@ -1,4 +1,5 @@
-// What was printed and did not arrive, for whoever is told at the end.
+// What was not printed because too much was on its way, and what was printed and did not arrive.
+import type { PeerEvent } from './events.ts';
 import type { Output } from './output.ts';
 import { count } from './render.ts';
 
@@ -6,10 +7,14 @@ import { count } from './render.ts';
 const unreadCodes: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET']);
 const fullCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
+/** They are for whoever is there now. */
+const passing: ReadonlySet<PeerEvent['type']> = new Set(['broadcast', 'presence']);
+
 export class Unshown {
   readonly #output: Output;
   #error: NodeJS.ErrnoException | null = null;
   #messages = 0;
+  #leftOut = 0;
 
   /** onLost is called once, when something does not arrive: nothing does after it. */
   constructor(output: Output, onLost: () => void) {
@@ -18,6 +23,21 @@ export class Unshown {
       this.#error = error;
       onLost();
     };
+  }
+
+  /** True where it is not to be printed: nobody has read what came before. */
+  leavesOut(event: PeerEvent): boolean {
+    if (this.#output.hasRoom || !passing.has(event.type)) return false;
+    this.#leftOut += 1;
+    return true;
+  }
+
+  /** To be printed: that something was left out, once there is room again. */
+  leftOut(): PeerEvent[] {
+    if (this.#leftOut === 0 || !this.#output.hasRoom) return [];
+    const text = `${count(this.#leftOut, 'event was', 'events were')} left out: what came before was not read in time.`;
+    this.#leftOut = 0;
+    return [{ type: 'notice', text }];
   }
 
   /** A message has just been printed. */

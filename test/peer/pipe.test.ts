@@ -313,6 +313,30 @@ describe('pipe', () => {
       expect((await running).code).to.equal(exitCodes.done);
     });
 
+    it('is not read asks for no more lines, and leaves out what is only for now', async () => {
+      const { output, release, written } = stuck();
+      const peer = new FakePeer();
+      const input = async function* (): AsyncGenerator<Uint8Array> {
+        yield Buffer.from('seas\nsummer\n');
+        await until(() => peer.name !== null);
+        // More comes than is read.
+        const broadcast = { type: 'broadcast', from: 'google', text: 'x'.repeat(2 ** 20), sentAtMs: 0 } as const;
+        for (let i = 0; i < 40; i++) peer.emit(broadcast);
+        yield Buffer.from('block yahoo\nblock bing\n');
+      };
+      const running = run(input(), { peer, output, giveUpMs: 60_000 });
+      await until(() => written().includes('(all)'));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(written().length).to.be.below(18 * 2 ** 20);
+      expect(peer.calls).to.not.include('block bing');
+      release();
+      await until(() => peer.calls.includes('block bing'));
+      peer.emit({ type: 'presence', name: 'google', online: true });
+      const { code, diagnosed } = await running;
+      expect(code).to.equal(exitCodes.done);
+      expect(diagnosed).to.match(/^peer: 2\d events were left out: /m);
+    });
+
     it('is not read any more is a failure where that cut anything short', async () => {
       for (const input of [
         'message google one\n',
