@@ -1,26 +1,25 @@
 // One connection, from Hello to its end: what state it is in, which frames fit that state, and every error that they cause.
-import { randomBytes } from 'node:crypto';
-import { errorCodes, ParleyError } from '../shared/errors.ts';
-import { decodeFrame, encodeFrame, FrameDecoder } from '../shared/frames.ts';
-import { type Binding, centerProof, signProof } from '../shared/identity.ts';
+import { ParleyError } from '../shared/errors.ts';
+import { decodeFrame, FrameDecoder } from '../shared/frames.ts';
+import type { Binding } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
-import { newestVersion, oldestVersion, software } from '../shared/version.ts';
 import type { Chunk } from './chunks.ts';
 import { commands, type Reply, type RequestName } from './commands/table.ts';
 import type { Connection } from './connection.ts';
 import { canonicalMessage, readAck, readMessage, tagAck, tagMessage } from './delivery/codec.ts';
 import type { RefusalCode, SenderSession } from './delivery/outbox.ts';
 import type { Recipient } from './delivery/window.ts';
+import { answerHello } from './hello.ts';
 import type { Member } from './member.ts';
+import { Pace, type Paced } from './pace.ts';
 import type { Blocks, Listener } from './presence.ts';
+import { errorBody, notInTime, refusedBody } from './refusals.ts';
 import type { Services } from './services.ts';
 import { noExporter, type Origin } from './sessions.ts';
-import { type Timeout, tickMs } from './wheel.ts';
+import type { Timeout } from './wheel.ts';
 
-const nonceBytes = 32;
 /** Below this share of a limit a connection is read again. */
 const resumeShare = 0.5;
-const secondMs = 1000;
 
 //   hello ──Hello──▶ greeted ──Login──▶ entering ──Welcome──▶ member
 //                       ▲──── refused ────┘
@@ -34,7 +33,7 @@ export type SessionState =
 
 type Body = Exclude<keyof parley.Frame.$Properties, 'request' | '$unknowns'>;
 
-export class Session implements SenderSession, Recipient, Listener, Timeout {
+export class Session implements SenderSession, Recipient, Listener, Paced, Timeout {
   readonly from: Origin;
   readonly services: Services;
   state: SessionState = { name: 'hello' };
@@ -43,13 +42,9 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
   /** Of its own timeout: to log in, then to be heard. */
   dueTick = 0;
   #heardAtMs: number;
+  readonly #pace: Pace;
   #requests = 0;
-  #reading = true;
-  /** Messages that may be read now. */
-  #allowance: number;
-  #allowanceAtMs: number;
-  // Made when they are first needed: most connections never do.
-  #refill: Timeout | null = null;
+  /** Made when it is first needed: most connections never do. */
   #heldNotice: Timeout | null = null;
   #waiting = 0;
 
@@ -59,8 +54,7 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
     this.services = services;
     this.#decoder = new FrameDecoder(services.limits.maxFrameBytes);
     this.#heardAtMs = services.wheel.nowMs;
-    this.#allowance = services.limits.messageBurst;
-    this.#allowanceAtMs = this.#heardAtMs;
+    this.#pace = new Pace(this, services.limits, services.wheel);
     services.sessions.add(this);
     services.wheel.schedule(this, services.limits.loginTimeoutMs);
   }
@@ -72,13 +66,13 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
     if (this.state.name === 'ended') return;
     const now = this.services.wheel.nowMs;
     this.#heardAtMs = now;
-    if (now !== this.#allowanceAtMs) this.#earn(now);
+    this.#pace.heard(now);
     try {
       this.#decoder.push(bytes, (frames, start, end) => this.#onFrame(frames, start, end));
     } catch (error) {
       this.#fail(error);
     }
-    this.#waitIfNeeded();
+    this.#pace.stopIfNeeded();
   }
 
   #onFrame(bytes: Buffer, start: number, end: number): void {
@@ -99,7 +93,7 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
     const outbox = this.state.name === 'member' ? this.state.member.outbox : null;
     if (!outbox) throw new ParleyError('wrong_state', 'A message was sent before Attach.');
     this.services.mail.send(outbox, bytes);
-    if (--this.#allowance <= 0 && this.services.limits.messagesPerSecond > 0) this.#waitIfNeeded();
+    this.#pace.spend(1);
   }
 
   #ack({ outbox, mailbox }: Member, position: number): void {
@@ -143,7 +137,7 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
 
   async #request(id: number, name: RequestName, frame: parley.Frame): Promise<void> {
     this.#requests++;
-    this.#waitIfNeeded();
+    this.#pace.stopIfNeeded();
     try {
       const command = commands[name];
       if (!(command.when as readonly string[]).includes(this.state.name)) {
@@ -157,7 +151,7 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
       if (this.state.name !== 'ended') this.#reply(id, errorBody(this.#known(error)));
     } finally {
       this.#requests--;
-      this.#readOn();
+      this.#pace.goOnIfPossible();
     }
   }
 
@@ -168,126 +162,52 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
 
   // --- reading no faster than answered ---------------------------------------------------------------
 
-  #mustWait(): boolean {
+  get hasEnded(): boolean {
+    return this.state.name === 'ended';
+  }
+
+  get isBusy(): boolean {
     const { limits } = this.services;
     if (this.#requests >= limits.maxRequests || this.#connection.outputBytes > limits.maxOutputBytes / 4) return true;
     const outbox = this.state.name === 'member' ? this.state.member.outbox : null;
     if (!outbox) return false;
-    if (outbox.unresolvedMessages >= limits.maxUnresolvedMessages) return true;
-    if (outbox.unresolvedBytes >= limits.maxUnresolvedBytes) return true;
-    return limits.messagesPerSecond > 0 && this.#allowance <= 0;
+    return (
+      outbox.unresolvedMessages >= limits.maxUnresolvedMessages || outbox.unresolvedBytes >= limits.maxUnresolvedBytes
+    );
   }
 
-  #waitIfNeeded(): void {
-    if (this.#reading && this.state.name !== 'ended' && this.#mustWait()) this.#stopReading();
-  }
-
-  #earn(now: number): void {
-    const { messagesPerSecond, messageBurst } = this.services.limits;
-    const earned = ((now - this.#allowanceAtMs) * messagesPerSecond) / secondMs;
-    // What is earned between two looks at the time is never too much.
-    const most = Math.max(messageBurst, (messagesPerSecond * tickMs) / secondMs);
-    this.#allowance = Math.min(most, this.#allowance + earned);
-    this.#allowanceAtMs = now;
-  }
-
-  #stopReading(): void {
-    this.#reading = false;
+  holdReading(): void {
     // Of what was read already too: one read can hold thousands of requests.
     this.#decoder.hold();
     this.#connection.pause();
-    // The wheel looks again, whatever it waits for; answers look earlier.
-    this.#look();
   }
 
-  #look(): void {
-    this.#refill ??= { dueTick: 0, expire: () => this.#readOn() };
-    if (this.#refill.dueTick === 0) this.services.wheel.schedule(this.#refill, 1);
-  }
-
-  #readOn(): void {
-    if (this.#reading || this.state.name === 'ended') return;
-    const now = this.services.wheel.nowMs;
-    this.#earn(now);
-    // Not hearing from somebody who is not read is not silence.
-    this.#heardAtMs = now;
-    if (this.#mustWait()) {
-      this.#look();
-      return;
-    }
-    this.#reading = true;
-    // Not from within the work that made room: what is read next begins new work.
-    setImmediate(() => this.#goOn());
-  }
-
-  #goOn(): void {
-    if (!this.#reading || this.state.name === 'ended') return;
+  readOn(): void {
+    // Not hearing from somebody who was not read is not silence.
+    this.#heardAtMs = this.services.wheel.nowMs;
     try {
       this.#decoder.release((frames, start, end) => this.#onFrame(frames, start, end));
     } catch (error) {
       this.#fail(error);
     }
-    this.#waitIfNeeded();
-    if (this.#reading) this.#connection.resume();
+    this.#pace.stopIfNeeded();
+    if (this.#pace.isReading) this.#connection.resume();
   }
 
   /** Something was accepted or refused: there may be room to read on. */
   resolved(): void {
-    if (this.#reading || this.state.name !== 'member' || !this.state.member.outbox) return;
+    if (this.#pace.isReading || this.state.name !== 'member' || !this.state.member.outbox) return;
     const { maxUnresolvedMessages, maxUnresolvedBytes } = this.services.limits;
     const { unresolvedMessages, unresolvedBytes } = this.state.member.outbox;
     if (unresolvedMessages > maxUnresolvedMessages * resumeShare) return;
-    if (unresolvedBytes <= maxUnresolvedBytes * resumeShare) this.#readOn();
+    if (unresolvedBytes <= maxUnresolvedBytes * resumeShare) this.#pace.goOnIfPossible();
   }
 
   // --- Hello ----------------------------------------------------------------------------------------
 
   #hello(hello: parley.Hello.$Properties): void {
-    const { identity, limits, clock, registration } = this.services;
-    const [newest, oldest] = [hello.version ?? 0, hello.oldestVersion ?? 0];
-    if (newest < oldestVersion || oldest > newestVersion) {
-      const spoken = `This center speaks version ${oldestVersion} to ${newestVersion}`;
-      throw new ParleyError(
-        'version',
-        `${spoken}, the peer ${oldest || newest} to ${newest}: one of the two needs an update.`,
-      );
-    }
-    const peerNonce = hello.nonce ?? new Uint8Array();
-    if (peerNonce.length !== nonceBytes)
-      throw new ParleyError('bad_frame', `The nonce in Hello must be ${nonceBytes} bytes.`);
-    const binding: Binding = {
-      centerId: identity.centerId,
-      identityKey: identity.publicDer,
-      peerNonce: Buffer.from(peerNonce),
-      centerNonce: randomBytes(nonceBytes),
-      exporter: this.from.exporter,
-    };
-    const modes = { closed: 0, open: 1, invite: 2 } as const;
-    this.#connection.send({
-      hello: {
-        version: newestVersion,
-        oldestVersion,
-        software,
-        nonce: binding.centerNonce,
-        centerId: identity.centerId,
-        identityKey: identity.publicDer,
-        tokenKey: identity.tokenKeyDer,
-        tokenKeySignature: identity.tokenKeySignature,
-        identitySignature: signProof(identity.key, centerProof(binding)),
-        timeMs: clock.now(),
-        registration: modes[registration.modeFor(this.from)],
-        limits: {
-          maxFrameBytes: limits.maxFrameBytes,
-          maxSessionFrameBytes: limits.maxSessionFrameBytes,
-          maxBodyBytes: limits.maxBodyBytes,
-          heartbeatMs: limits.heartbeatMs,
-          messagesPerSecond: limits.messagesPerSecond,
-          messageBurst: limits.messageBurst,
-          maxUnresolvedMessages: limits.maxUnresolvedMessages,
-          maxUnresolvedBytes: limits.maxUnresolvedBytes,
-        },
-      },
-    });
+    const { answer, binding } = answerHello(this.services, hello, this.from);
+    this.#connection.send({ hello: answer });
     this.awaitLogin(binding);
   }
 
@@ -341,7 +261,7 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
 
   refused(to: number, number: number, code: RefusalCode): void {
     if (this.state.name !== 'member') return;
-    this.#connection.send({ refused: { to, number, error: { code, text: sentence(errorCodes[code]) } } });
+    this.#connection.send(refusedBody(to, number, code));
   }
 
   send(frame: parley.Frame.$Properties): void {
@@ -358,8 +278,7 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
 
   /** Counts as so many messages sent. */
   charge(messages: number): void {
-    this.#allowance -= messages;
-    this.#waitIfNeeded();
+    this.#pace.spend(messages);
   }
 
   waiting(count: number): void {
@@ -385,7 +304,7 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
       log.info({ account: this.account }, 'closed a connection that does not read');
       return this.closed();
     }
-    const silentMs = wheel.nowMs - this.#heardAtMs;
+    const silentMs = this.#pace.isReading ? wheel.nowMs - this.#heardAtMs : 0;
     if (silentMs < limits.silenceMs) return wheel.schedule(this, limits.silenceMs - silentMs);
     log.debug({ account: this.account }, 'nothing heard from a peer');
     this.#leave('now');
@@ -428,7 +347,8 @@ export class Session implements SenderSession, Recipient, Listener, Timeout {
   #leave(presence: 'now' | 'later'): void {
     if (this.state.name === 'ended') return;
     const { wheel, sessions } = this.services;
-    for (const timeout of [this, this.#refill, this.#heldNotice]) if (timeout) wheel.cancel(timeout);
+    this.#pace.stop();
+    for (const timeout of [this, this.#heldNotice]) if (timeout) wheel.cancel(timeout);
     this.#decoder.stop();
     const member = this.state.name === 'member' ? this.state.member : null;
     if (member) {
@@ -452,22 +372,4 @@ function bodyOf(frame: parley.Frame): Body | null {
     if (name !== 'request' && name !== '$unknowns' && frame[name as Body] != null) return name as Body;
   }
   return null;
-}
-
-function notInTime(): ParleyError {
-  return new ParleyError('timeout', 'Nobody logged in over this connection in time.');
-}
-
-/** The frame with which a connection is closed over which nobody said anything. */
-export function farewell(): Buffer {
-  return encodeFrame(errorBody(notInTime()));
-}
-
-function errorBody(error: ParleyError): Reply {
-  const { code, message, retryAfterMs, attemptsLeft } = error;
-  return { error: { code, text: message, retryAfterMs: Math.ceil(retryAfterMs), attemptsLeft } };
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
