@@ -217,14 +217,19 @@ export async function deleteAccount(session: Session, { password }: parley.Delet
 }
 
 async function removeDrained(session: Session, member: Member): Promise<void> {
-  const { store, mail, presence, log } = session.services;
+  const { store, mail, presence, sessions, log } = session.services;
   try {
     await session.services.links.accountEnded(member.account, 'account_deleted');
+    // Whoever went meanwhile, or came back over another connection, has opened the account again.
+    if (session.state.name !== 'member') return;
     if ((await store.removeAccount(member.account)) === 'waiting') {
       throw new Error('mail waits in a mailbox that was drained');
     }
     member.deleting = false;
-    session.end(new ParleyError('account_deleted', `The account ${member.name} is deleted.`), 'now');
+    const deleted = new ParleyError('account_deleted', `The account ${member.name} is deleted.`);
+    session.end(deleted, 'now');
+    // Who came back too late.
+    sessions.of(member.account)?.end(deleted, 'now');
     presence.remove(member.account);
     mail.forget(member.account);
   } catch (error) {
