@@ -14,6 +14,10 @@ export function peopleActs(
   );
   const unblock = query(db, 'DELETE FROM blocks WHERE blocked = ? AND account = ?');
   const blocks = query<{ blocked: number }>(db, 'SELECT blocked FROM blocks WHERE account = ?');
+  const newest = query<{ key: string; address: string }>(
+    db,
+    'SELECT key, address FROM familiar WHERE account = ? ORDER BY id DESC LIMIT 1',
+  );
   const forgetOne = query(db, 'DELETE FROM familiar WHERE account = ? AND key = ? AND address = ?');
   const addOne = query(
     db,
@@ -47,6 +51,9 @@ export function peopleActs(
     },
 
     addFamiliar(id, key, address) {
+      const last = newest.get(id);
+      // Most come from where they came from last.
+      if (last?.key === key && last.address === address) return;
       forgetOne.run(id, key, address);
       addOne.run(key, address, id);
       forgetOldest.run(id);
