@@ -119,7 +119,7 @@ export class Links implements PairingHost {
     if (this.#early.keeps(frame)) return true;
     if (frame.addressRequest) this.#asked(frame.addressRequest);
     else if (frame.introduction) this.#introduced(readIntroduction(frame.introduction));
-    else if (frame.linkEnd) this.pairings.of(frame.linkEnd.account ?? 0)?.end(frame.linkEnd.code ?? '', 'other');
+    else if (frame.linkEnd) this.pairings.of(frame.linkEnd.account ?? 0)?.end(frame.linkEnd.code ?? '', 'center');
     else if (frame.punchAt) {
       const { account, address, port, inMs } = frame.punchAt;
       this.pairings.of(account ?? 0)?.punch({ address: address ?? '', port: port ?? 0 }, inMs ?? 0);

@@ -10,7 +10,7 @@ import type { Link, LinkChannel, LinkHandler, LinkMessage } from './link.ts';
 import { type FlowHost, PrivateFlow } from './private-flow.ts';
 import { Rivals } from './rivals.ts';
 import { Search, type Searcher, type SearchHost } from './search.ts';
-import { Standing } from './standing.ts';
+import { type EndedBy, Standing } from './standing.ts';
 
 /** What a pairing needs of the peer that it is of. */
 export interface PairingHost extends SearchHost, FlowHost {
@@ -91,6 +91,7 @@ export class Pairing implements LinkHandler, Searcher {
   /** The center introduces the other side, for the first time or anew. */
   introduced(introduction: Introduction): void {
     this.name = introduction.name;
+    if (this.#standing.isOver(introduction)) return;
     const before = this.introduction;
     const met = this.#standing.meet(introduction);
     if (met !== 'known') return this.#doubted(met === 'same new key');
@@ -121,10 +122,10 @@ export class Pairing implements LinkHandler, Searcher {
     this.#drop(new ParleyError('bad_token', 'The other side is not trusted any more.'));
   }
 
-  /** The consent, or the other's session, is over. by: the user, here, or somebody else. */
-  end(code: string, by: 'user' | 'other'): void {
+  /** The consent, or the other's session, is over. */
+  end(code: string, by: EndedBy): void {
     const wasOver = this.standing === 'unknown' || this.ending?.away === null;
-    const ending = this.#standing.end(this.name, code, by === 'user');
+    const ending = this.#standing.end(this.name, code, by);
     const { own, reason } = ending;
     const isNews = ending.away === null && !wasOver;
     if (isNews) this.#host.emit({ type: 'consent_ended', name: this.name, own, code: ending.code, reason });

@@ -11,8 +11,10 @@ type State =
   | { kind: 'introduced'; introduction: Introduction }
   /** Its key is none of those known: nothing is linked until the user says so. */
   | { kind: 'new key'; introduction: Introduction }
-  /** With what was said of it last. */
-  | { kind: 'ended'; ending: Ending; introduction: Introduction | null };
+  /** With what was said of it last. by: the user here, the other side (or the time), or the center. */
+  | { kind: 'ended'; ending: Ending; by: EndedBy; introduction: Introduction | null };
+
+export type EndedBy = 'user' | 'other' | 'center';
 
 export interface StandingOptions {
   account: number;
@@ -58,6 +60,13 @@ export class Standing {
     return this.#state.kind === 'ended' ? this.#state.ending : null;
   }
 
+  /** Whether this is the consent that the other side has ended, and the center has yet to hear of it. */
+  isOver({ fresh, consentUntilMs }: Introduction): boolean {
+    if (this.#state.kind !== 'ended' || this.#state.by !== 'other' || fresh) return false;
+    const { ending, introduction } = this.#state;
+    return ending.away === null && introduction?.consentUntilMs === consentUntilMs;
+  }
+
   /** The center introduces it. Returns whether its key is a known one, or new, or the new one of before. */
   meet(introduction: Introduction): 'known' | 'new key' | 'same new key' {
     const { account, keys } = this.#options;
@@ -99,11 +108,11 @@ export class Standing {
     this.#options.keys.trust(this.#options.account, key, true);
   }
 
-  /** Until the next introduction nothing may be linked. own: the user has ended it here. */
-  end(name: string, code: string, own: boolean): Ending {
+  /** Until the next introduction nothing may be linked. */
+  end(name: string, code: string, by: EndedBy): Ending {
     const introduction = this.#state.kind === 'unknown' ? null : this.#state.introduction;
-    const ending = endingOf({ name, code, own, introduction, nowMs: this.#options.nowMs() });
-    this.#state = { kind: 'ended', ending, introduction };
+    const ending = endingOf({ name, code, own: by === 'user', introduction, nowMs: this.#options.nowMs() });
+    this.#state = { kind: 'ended', ending, by, introduction };
     this.#stopWatching();
     return ending;
   }

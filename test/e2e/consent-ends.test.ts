@@ -91,6 +91,18 @@ describe('the end of a consent', function () {
     await seas.sees('You can no longer privately message google. The consent was revoked by google.\n');
     expect(told()).to.have.length(1);
     expect(told()[0]).to.include({ own: true, code: 'revoked' });
+    // Whoever comes last is introduced once more, before the center hears of the end.
+    google.child.kill('SIGSTOP');
+    await center.up();
+    await seas.sees('Connected again.');
+    google.child.kill('SIGCONT');
+    await google.sees('The center has heard of it now: revoke seas.');
+    seas.write('consents\nlinks\n');
+    await seas.sees('There are no consents.');
+    expect(lines()).to.have.length(1);
+    google.write('links\n');
+    await google.sees('"reply":"links"');
+    expect(told()).to.have.length(1);
   });
 
   it('is told to both by a block', async () => {

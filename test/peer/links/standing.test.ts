@@ -96,12 +96,27 @@ describe('the standing of another account', () => {
     standing.meet(introduction({ consentUntilMs: 3 * hourMs, expiresAtMs: 3 * hourMs }));
     clock.tick(2 * hourMs);
     expect(expired).to.deep.equal([]);
-    standing.end('google', 'revoked', false);
+    standing.end('google', 'revoked', 'other');
     expect([standing.kind, standing.introduction]).to.deep.equal(['ended', null]);
     expect(standing.ending).to.include({ code: 'revoked', own: false, reason: 'The consent was revoked by google.' });
     clock.tick(2 * hourMs);
     expect(expired).to.deep.equal([]);
     standing.forget();
     expect([standing.kind, standing.ending]).to.deep.equal(['unknown', null]);
+  });
+
+  it('knows the consent that the other side has ended, until the center says so itself or another one begins', () => {
+    const same = introduction({ fresh: false });
+    const next = introduction({ fresh: false, consentUntilMs: 5 * hourMs });
+    standing.meet(introduction());
+    expect(standing.isOver(same)).to.equal(false);
+    standing.end('google', 'revoked', 'other');
+    expect([standing.isOver(same), standing.isOver(next)]).to.deep.equal([true, false]);
+    expect(standing.isOver(introduction({ fresh: true }))).to.equal(false);
+    standing.end('google', 'revoked', 'center');
+    expect(standing.isOver(same)).to.equal(false);
+    standing.meet(same);
+    standing.end('google', 'logged_out', 'other');
+    expect(standing.isOver(same)).to.equal(false);
   });
 });
