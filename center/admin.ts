@@ -12,7 +12,7 @@ import {
   type CenterInfo,
 } from './acts.ts';
 import type { Clock } from './clock.ts';
-import { create } from './login.ts';
+import { createAccount } from './new-account.ts';
 import { tellTime } from './quantities.ts';
 import { newInvite } from './registration.ts';
 import { countWaiting, removeAccount } from './removal.ts';
@@ -110,7 +110,7 @@ async function add(name: string, password: string, services: AdminServices): Pro
   if (existing) return { added: false };
   const passwordHash = await hashPatiently(password, services);
   try {
-    await create(services, { name, passwordHash });
+    await createAccount(services, { name, passwordHash });
   } catch (error) {
     if (error instanceof ParleyError && error.code === 'name_taken') return { added: false };
     throw error;

@@ -1,14 +1,13 @@
 // The ways into an account – register, log in, resume, change the password – as sequences of the services' steps.
-import { randomInt } from 'node:crypto';
 import { ParleyError } from '../shared/errors.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import { countedAddress } from './address.ts';
-import type { Clock } from './clock.ts';
 import type { Lockout } from './lockout.ts';
+import { type AccountMaking, createAccount, nameTaken } from './new-account.ts';
 import type { Passwords } from './passwords.ts';
 import type { Registration } from './registration.ts';
 import { hasDisplaced, type Login, loginOf, nameSession, nextLogin } from './session-names.ts';
-import type { AccountRecord, SessionRecord, Store } from './store/store.ts';
+import type { AccountRecord, SessionRecord } from './store/store.ts';
 import type { Tokens } from './tokens.ts';
 
 const tokenLifetimeMs = 30 * 24 * 3_600_000;
@@ -16,21 +15,13 @@ const tokenLifetimeMs = 30 * 24 * 3_600_000;
 const renewalMs = tokenLifetimeMs / 2;
 /** Logins of one account that may overtake one until it gives up. */
 const maxClaims = 8;
-/** New ids tried until one is free. */
-const maxIds = 4;
-const leastAccountId = 2 ** 32;
-const endOfAccountIds = 2 ** 48;
 export const displacedText = 'Logged on different location!';
 
-export interface LoginServices {
-  store: Store;
+export interface LoginServices extends AccountMaking {
   passwords: Passwords;
   lockout: Lockout;
   tokens: Tokens;
   registration: Registration;
-  clock: Clock;
-  /** Random unless given. */
-  newAccountId?: () => number;
 }
 
 /** Where a request comes from. */
@@ -83,7 +74,7 @@ export async function register(
   const account = await registration.count(countedAddress(from.address), async () => {
     if ((await store.accountNamed(name)) !== null) throw nameTaken(name);
     const passwordHash = await passwords.hash(password);
-    return create(services, { name, passwordHash, ...(invite === undefined ? {} : { invite }) });
+    return createAccount(services, { name, passwordHash, ...(invite === undefined ? {} : { invite }) });
   });
   return begin(services, account, key, from);
 }
@@ -202,25 +193,6 @@ async function judge(
   );
 }
 
-/** Makes an account under a new id. Throws name_taken; invite_needed where the invite given is not good. */
-export async function create(
-  { store, clock, newAccountId = randomAccountId }: Pick<LoginServices, 'store' | 'clock' | 'newAccountId'>,
-  account: { name: string; passwordHash: string; invite?: string },
-): Promise<AccountRecord> {
-  for (let tries = 0; tries < maxIds; tries += 1) {
-    const id = newAccountId();
-    // `taken` is said of ids as well as of names, and a record that is there already must not be taken for a new one.
-    if ((await store.account(id)) !== null) continue;
-    const outcome = await store.createAccount({ id, createdAtMs: clock.now(), ...account });
-    if (outcome === 'bad_invite')
-      throw new ParleyError('invite_needed', 'The invite is not valid, used up or expired.');
-    const made = outcome === 'created' ? await store.account(id) : null;
-    if (made !== null) return made;
-    if ((await store.accountNamed(account.name)) !== null) break;
-  }
-  throw nameTaken(account.name);
-}
-
 /**
  * Lets in whom register or login has logged in. Entering throws displaced or logged_out: another login, a ban or a new
  * password may have come meanwhile, and found no session to end.
@@ -302,12 +274,6 @@ function loggedIn(
   return { account, generation, token, tokenExpiresAtMs: expiresAtMs, jti };
 }
 
-/** In [2^32, 2^48): never mistaken for a count, and exact as a number everywhere. */
-export function randomAccountId(): number {
-  // crypto.randomInt takes ranges below 2^48.
-  return randomInt(leastAccountId, endOfAccountIds);
-}
-
 function refuseBanned(account: AccountRecord, now: number): void {
   if (isBanned(account, now)) throw banned(account, now);
 }
@@ -329,10 +295,6 @@ function utcMinute(timeMs: number): string {
   const rounded = new Date(Math.ceil(timeMs / 60_000) * 60_000);
   if (Number.isNaN(rounded.getTime())) return 'further notice';
   return `${rounded.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-}
-
-function nameTaken(name: string): ParleyError {
-  return new ParleyError('name_taken', `The name ${name} is taken.`);
 }
 
 function gone(): ParleyError {
