@@ -7,6 +7,8 @@ const patienceMs = 5;
 const saveMs = 100;
 /** How long mailboxes whose peers came gather before positions are reserved for them: when all come back, for many at once. */
 const reserveMs = 1000;
+/** Of those gathered, so many at once; the next ones a little later. */
+const mostReserved = 512;
 /** After a failed write. */
 const retryMs = 1000;
 
@@ -29,7 +31,7 @@ export class Schedule {
   #toSave: Scheduled[] = [];
   #patience: NodeJS.Timeout | null = null;
   #saving: NodeJS.Timeout | null = null;
-  #toReserve: Scheduled[] = [];
+  readonly #toReserve: Scheduled[] = [];
   #reserving: NodeJS.Timeout | null = null;
   readonly #later = new Set<NodeJS.Timeout>();
   #stopped = false;
@@ -79,10 +81,8 @@ export class Schedule {
   }
 
   #reserveAll(): void {
-    this.#reserving = null;
-    const toReserve = this.#toReserve;
-    this.#toReserve = [];
-    for (const mailbox of toReserve) mailbox.save();
+    for (const mailbox of this.#toReserve.splice(0, mostReserved)) mailbox.save();
+    this.#reserving = this.#toReserve.length > 0 ? setTimeout(() => this.#reserveAll(), saveMs) : null;
   }
 
   saveLater(mailbox: Scheduled): void {
