@@ -19,7 +19,8 @@ export class Pace implements Timeout {
   readonly #paced: Paced;
   readonly #limits: CenterLimits;
   readonly #wheel: Wheel;
-  #reading = true;
+  /** going on: nothing is read before the next turn. */
+  #state: 'reading' | 'held' | 'going on' = 'reading';
   /** Messages that may be read now. */
   #allowance: number;
   #allowanceAtMs: number;
@@ -33,7 +34,7 @@ export class Pace implements Timeout {
   }
 
   get isReading(): boolean {
-    return this.#reading;
+    return this.#state === 'reading';
   }
 
   /** To be called before what was read is looked at. */
@@ -48,8 +49,8 @@ export class Pace implements Timeout {
   }
 
   stopIfNeeded(): void {
-    if (!this.#reading || this.#paced.hasEnded || !this.#mustWait()) return;
-    this.#reading = false;
+    if (this.#state !== 'reading' || this.#paced.hasEnded || !this.#mustWait()) return;
+    this.#state = 'held';
     this.#paced.holdReading();
     // The wheel looks again, whatever it waits for; answers look earlier.
     this.#look();
@@ -57,16 +58,17 @@ export class Pace implements Timeout {
 
   /** There may be room to read on. */
   goOnIfPossible(): void {
-    if (this.#reading || this.#paced.hasEnded) return;
+    if (this.#state !== 'held' || this.#paced.hasEnded) return;
     this.#earn(this.#wheel.nowMs);
     if (this.#mustWait()) {
       this.#look();
       return;
     }
-    this.#reading = true;
+    this.#state = 'going on';
     // Not from within the work that made room: what is read next begins new work.
     setImmediate(() => {
-      if (!this.#reading || this.#paced.hasEnded) return;
+      if (this.#paced.hasEnded) return;
+      this.#state = 'reading';
       this.#paced.readOn();
     });
   }
