@@ -300,12 +300,15 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
     if (this.state.name !== 'member') {
       return this.#fail(notInTime());
     }
-    if (this.#connection.isStuck(limits.maxOutputBytes)) {
+    const silentMs = wheel.nowMs - this.#heardAtMs;
+    const isSilent = silentMs >= limits.silenceMs;
+    // Who is not read cannot be heard: that it is gone shows in what was written to it, however little that is.
+    if (this.#connection.isStuck(isSilent && !this.#pace.isReading ? 0 : limits.maxOutputBytes)) {
       log.info({ account: this.account }, 'closed a connection that does not read');
       return this.closed();
     }
-    const silentMs = this.#pace.isReading ? wheel.nowMs - this.#heardAtMs : 0;
-    if (silentMs < limits.silenceMs) return wheel.schedule(this, limits.silenceMs - silentMs);
+    if (!this.#pace.isReading) return wheel.schedule(this, limits.silenceMs);
+    if (!isSilent) return wheel.schedule(this, limits.silenceMs - silentMs);
     log.debug({ account: this.account }, 'nothing heard from a peer');
     this.#leave('now');
     this.#connection.destroy();

@@ -459,6 +459,25 @@ describe('limits of a session', () => {
     for (let index = 0; index < 100; index++) await seas.take(({ request }) => request === 1000 + index);
   });
 
+  it('silenceMs: also of a peer that is not read because it does not read', async () => {
+    await open({ limits: { maxOutputBytes: 200_000, silenceMs: 300 } });
+    const [seas, google] = [await room.join('seas'), await room.join('google')];
+    const beats = setInterval(() => seas.send({ heartbeat: {} }), 100);
+    try {
+      // As a machine that lost its power: what was written to it waits, less than closes a connection.
+      google.stream.pause();
+      for (let count = 0; count < 15; count++) await seas.ask({ broadcast: { body: 'x'.repeat(10_000) } });
+      google.send({ heartbeat: {} });
+      const person = room.services.presence.person(google.account);
+      for (let tries = 0; person?.listener; tries++) {
+        expect(tries, 'it is still there').to.be.below(300);
+        await wait(10);
+      }
+    } finally {
+      clearInterval(beats);
+    }
+  });
+
   describe('maxOutputBytes', () => {
     it('leaves out broadcasts and presence, then closes', async () => {
       await open({ limits: { maxOutputBytes: 50_000, windowBytes: 1_000_000 } });
