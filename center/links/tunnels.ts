@@ -121,7 +121,8 @@ export class Tunnels {
   /** The receiver took bytes out: the sender may send as many more. */
   credit(from: TunnelSession, id: number, bytes: number): void {
     const tunnel = this.#tunnels.get(id);
-    if (!tunnel?.directions.has(from)) return;
+    // A credit of nothing would cost the sender a frame all the same.
+    if (!tunnel?.directions.has(from) || bytes === 0) return;
     const sender = from === tunnel.opener ? tunnel.other : tunnel.opener;
     const direction = tunnel.directions.get(sender);
     if (!direction) return;

@@ -233,6 +233,18 @@ describe('links, the center', () => {
     expect(await seas.sees('tunnelClose')).to.include({ tunnel, code: 'closed' });
   });
 
+  it('passes no credit of nothing on', async () => {
+    await consented();
+    const { tunnelOpened } = await seas.ask({ tunnelOpen: { account: google.account } });
+    const tunnel = tunnelOpened!.tunnel!;
+    await google.sees('tunnelOpened');
+    seas.send({ tunnelData: { tunnel, data: Buffer.from('sealed') } });
+    await google.sees('tunnelData');
+    for (let i = 0; i < 3; i++) google.send({ tunnelCredit: { tunnel, bytes: 0 } });
+    google.send({ tunnelCredit: { tunnel, bytes: 6 } });
+    expect(await seas.sees('tunnelCredit')).to.include({ bytes: 6 });
+  });
+
   it('closes a tunnel whose sender goes beyond its credit', async () => {
     await consented();
     const { tunnelOpened } = await seas.ask({ tunnelOpen: { account: google.account } });
