@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ErrorCode } from '../shared/errors.ts';
 import { decodeFrame, encodeFrame, lengthBytes } from '../shared/frames.ts';
-import type { MailboxRun, Store } from './store/store.ts';
+import type { MailboxRun, MailboxState, Store } from './store/store.ts';
 
 /** The center itself, as a sender. */
 export const centerAccount = 0;
@@ -94,7 +94,7 @@ export async function reportUndeliverable(
   return { position, count };
 }
 
-/** Puts notices straight into the store: for a center that does not run, or a mailbox that is not open in one. */
+/** Puts notices straight into the store: for a center that does not run. */
 export function storeNotices(store: Store, nowMs: () => number): DeliverNotices {
   return async (sender, notices) => {
     const [first] = notices;
@@ -105,7 +105,7 @@ export function storeNotices(store: Store, nowMs: () => number): DeliverNotices 
     const fresh = notices.filter((notice) => notice.position > told);
     const newest = fresh.at(-1);
     if (!newest) return;
-    const mailbox = await store.openMailbox(sender);
+    const mailbox = await openAnyMailbox(sender, store);
     if (mailbox === 'gone') return;
     const receivedAtMs = nowMs();
     const frames = fresh.map((notice, index) => encodeNotice(notice, mailbox.next + index, receivedAtMs));
@@ -119,6 +119,14 @@ export function storeNotices(store: Store, nowMs: () => number): DeliverNotices 
       reservedTo: last + 1,
     });
   };
+}
+
+/** Where no center runs, a deletion that was interrupted is over, as it is at the next start. */
+async function openAnyMailbox(account: number, store: Store): Promise<MailboxState | 'gone'> {
+  const mailbox = await store.openMailbox(account);
+  if (mailbox !== 'gone' || (await store.account(account))?.state !== 'closing') return mailbox;
+  await store.setState(account, 'open');
+  return store.openMailbox(account);
 }
 
 function groupBySender(

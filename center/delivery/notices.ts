@@ -37,8 +37,9 @@ export class Notices {
     const { pool } = this.#mail;
     const mailbox = await this.#mail.openMailbox(account);
     const outbox = mailbox && (await this.#mail.openOutbox(0, '', outboxId, mailbox));
-    // Whoever is being deleted takes no mail of the center either.
-    if (!outbox || mailbox.state !== 'open') return;
+    if (!outbox) return;
+    if (mailbox.state === 'gone') return this.#send(account, outboxId, notices);
+    // Whoever is being deleted gets them as well: it may not come to that, and this is said once.
     const flow = outbox.flow(account);
     const fresh = notices.filter(({ number }) => number > flow.placed);
     const last = fresh.at(-1)?.number ?? flow.placed;

@@ -104,7 +104,6 @@ export function mailboxActs(db: DatabaseSync, rows: MailboxRows, recent: Recent)
         rows.reserve(id, reservedTo);
         return 'repeat';
       }
-      if (place.state !== 'open') return 'gone';
       const receivedAtMs = receivedAt(run);
       if (recent.takes(run)) {
         recent.append(id, place, receivedAtMs, run);

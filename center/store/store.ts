@@ -178,7 +178,8 @@ export interface Store {
    * The run and its marks, in one commit. An append with the same first and last position as one before (or, where
    * runs were joined since, with frames that are among those), or of which all is stored already, is a repeat: its
    * marks and reservation count all the same. Any other run that begins at or below the last position of another one
-   * throws. Frames and marks are copied before this returns.
+   * throws. A closing account still takes what it is given: who may send to it is for the caller to judge, and
+   * removeAccount sees what waits. Frames and marks are copied before this returns.
    */
   append(id: number, run: AppendRun): Promise<'accepted' | 'repeat' | 'gone'>;
   /** Only the marks (and the reservation, which never goes down): of messages that never needed the disk. */

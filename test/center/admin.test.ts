@@ -293,6 +293,22 @@ describe('admin, with people logged in', () => {
       expect(await loginError('google')).to.match(/^bad_credentials:/);
     });
 
+    it('remove --discard tells a sender who is being deleted, and then is not', async () => {
+      google.message(seas.account, 1, 'do not go');
+      await google.take(({ accepted }) => accepted?.to === seas.account, 'accepted');
+      expect(await seas.ask({ deleteAccount: { password } })).to.have.property('done');
+      expect(await admin({ act: 'remove', name: 'google', discard: true })).to.deep.equal({ discarded: 2 });
+      seas.destroy();
+      const again = await (await peer()).resume(seas);
+      await again.attach();
+      expect(await again.reads()).to.equal('<google>: do not go');
+      for (const number of [2, 3]) {
+        const { undeliverable, position } = await again.sees('deliver');
+        expect(undeliverable).to.include({ to: googleId, number });
+        again.ack(position!);
+      }
+    });
+
     it('remove --discard goes on where it failed, and tells nobody twice', async () => {
       const services = center.adminServices();
       const failing: Store = new Proxy(services.store, {

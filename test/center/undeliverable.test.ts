@@ -144,6 +144,14 @@ describe('undeliverable', () => {
     expect(await noticesFor(seas)).to.have.length(3);
   });
 
+  it('tells a sender whose deletion was interrupted: that is over', async () => {
+    await post(seas, [google]);
+    await store.setState(google, 'closing');
+    await report();
+    expect(await noticesFor(google)).to.have.length(1);
+    expect(await store.account(google)).to.include({ state: 'open' });
+  });
+
   it('works through more than it holds at once', async () => {
     for (let run = 0; run < 30; run++) {
       await post(

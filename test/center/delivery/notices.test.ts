@@ -58,6 +58,46 @@ describe('delivery of notices', () => {
       await again.hasNot(isDeliver);
     });
 
+    it('come to an account that is being deleted, which goes when it has them', async () => {
+      const [seas, google] = [await room.join('seas'), await room.join('google')];
+      google.message(seas.account, 1, 'one');
+      await google.isAccepted(seas.account, 1);
+      await seas.ask({ deleteAccount: { password: 'summerisover' } });
+      await sendNotices(seas, [4]);
+      google.message(seas.account, 2, 'two');
+      expect((await google.sees('refused')).error?.code).to.equal('unknown_account');
+      expect(await seas.reads()).to.equal('<google>: one');
+      const { undeliverable, position } = await seas.sees('deliver');
+      expect(undeliverable).to.include({ number: 40 });
+      expect((await room.services.store.account(seas.account))?.state).to.equal('closing');
+      seas.ack(position!);
+      expect((await seas.isClosed()).code).to.equal('account_deleted');
+    });
+
+    it('wait for an account whose deletion is abandoned', async () => {
+      const [seas, google] = [await room.join('seas'), await room.join('google')];
+      google.message(seas.account, 1, 'one');
+      await google.isAccepted(seas.account, 1);
+      await seas.ask({ deleteAccount: { password: 'summerisover' } });
+      await sendNotices(seas, [4]);
+      seas.destroy();
+      while (room.services.sessions.count > 1) await google.fence();
+      const again = await room.resume(seas);
+      expect((await again.attach()).waiting).to.equal(2);
+      expect(await again.reads()).to.equal('<google>: one');
+      expect((await again.sees('deliver')).undeliverable).to.include({ number: 40 });
+    });
+
+    it('are not lost where the mailbox leaves memory meanwhile', async () => {
+      const seas = await room.register('seas');
+      seas.destroy();
+      while (room.services.sessions.count > 0) await new Promise(setImmediate);
+      const closed = room.services.mail.closeMailbox(seas.account);
+      await Promise.all([sendNotices(seas, [1]), closed]);
+      const again = await room.resume(seas);
+      expect((await again.attach()).waiting).to.equal(1);
+    });
+
     it('are nothing to an account that is gone', async () => {
       const seas = await room.join('seas');
       await seas.ask({ deleteAccount: { password: 'summerisover' } });

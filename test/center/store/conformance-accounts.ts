@@ -214,10 +214,12 @@ export function accountConformance(test: StoreUnderTest): void {
 
     it('closes for mail and opens again', async () => {
       expect(await test.store.setState(1, 'closing')).to.equal('done');
-      expect(await test.store.append(1, makeRun({ first: 1 }))).to.equal('gone');
       expect(await test.store.openMailbox(1)).to.equal('gone');
+      expect(await test.store.append(1, makeRun({ first: 1 })), 'by who has it open').to.equal('accepted');
+      expect(await test.store.removeAccount(1)).to.equal('waiting');
       expect(await test.store.setState(1, 'open')).to.equal('done');
-      expect(await test.store.append(1, makeRun({ first: 1 }))).to.equal('accepted');
+      expect(await test.store.append(1, makeRun({ first: 2 }))).to.equal('accepted');
+      expect(await test.store.openMailbox(1)).to.include({ count: 2 });
       expect(await test.store.setState(3, 'open')).to.equal('gone');
     });
 

@@ -106,7 +106,7 @@ function mailTests(test: StoreUnderTest): void {
       expect(await test.store.append(1, run), 'when it is stored and gone').to.equal('repeat');
       expect(await test.store.append(1, next)).to.equal('repeat');
       await test.store.setState(1, 'closing');
-      expect(await test.store.append(1, next), 'when mail is refused').to.equal('repeat');
+      expect(await test.store.append(1, next), 'when the account is closing').to.equal('repeat');
       expect(await positions(1)).to.deep.equal([4, 5]);
     });
 
