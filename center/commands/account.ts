@@ -202,7 +202,7 @@ export async function deleteAccount(session: Session, { password }: parley.Delet
   member.deleting = true;
   member.mailbox.close();
   try {
-    // The store takes nothing for a closing account: what has a place in the mailbox must be there before.
+    // Where the store takes nothing, nothing is deleted.
     await mail.settle(member.mailbox);
     memberOf(session);
     if ((await store.setState(member.account, 'closing')) === 'gone') {
@@ -217,15 +217,17 @@ export async function deleteAccount(session: Session, { password }: parley.Delet
 }
 
 async function removeDrained(session: Session, member: Member): Promise<void> {
-  const { store, mail, presence, sessions, log } = session.services;
+  const { store, mail, presence, sessions, links, log } = session.services;
   try {
-    await session.services.links.accountEnded(member.account, 'account_deleted');
-    // Whoever went meanwhile, or came back over another connection, has opened the account again.
-    if (session.state.name !== 'member') return;
-    if ((await store.removeAccount(member.account)) === 'waiting') {
-      throw new Error('mail waits in a mailbox that was drained');
-    }
+    // Asked for in the turn that found the mailbox empty: nothing comes into it, and nobody opens the account again,
+    // between that and the removal. With the removal go the consents that tell whom it concerns.
+    const [partners, outcome] = await Promise.all([
+      links.partners(member.account),
+      store.removeAccount(member.account),
+    ]);
+    if (outcome === 'waiting') throw new Error('mail waits in a mailbox that was drained');
     member.deleting = false;
+    links.endWith(partners, member.account, 'account_deleted');
     const deleted = new ParleyError('account_deleted', `The account ${member.name} is deleted.`);
     session.end(deleted, 'now');
     // Who came back too late.

@@ -126,14 +126,24 @@ export class Links {
 
   /** The account's session is over: its links are, and consents that held only once. */
   async accountEnded(account: number, code: LinkEndCode): Promise<void> {
-    const { store, clock, log } = this.#options;
-    try {
-      const consents = await store.consents(account, clock.now());
-      for (const consent of consents) this.#tellEnd(account, otherOf(consent, account), code, 'other only');
-      if (code === 'logged_out') await store.endConsents(account, null);
-    } catch (error) {
-      log.warn({ err: error, account }, 'links of a session that ended could not be ended');
-    }
+    this.endWith(await this.partners(account), account, code);
+    if (code === 'logged_out') await this.#options.store.endConsents(account, null).catch(this.#notEnded(account));
+  }
+
+  /** With whom the account has a consent, given or received, as of this call; nobody where the store fails. */
+  async partners(account: number): Promise<Set<number>> {
+    const { store, clock } = this.#options;
+    const consents = await store.consents(account, clock.now()).catch(this.#notEnded(account));
+    return new Set(consents?.map((consent) => otherOf(consent, account)));
+  }
+
+  /** Tells these that their links with the account are over. */
+  endWith(partners: Iterable<number>, account: number, code: LinkEndCode): void {
+    for (const partner of partners) this.#tellEnd(account, partner, code, 'other only');
+  }
+
+  #notEnded(account: number): (error: unknown) => void {
+    return (error) => this.#options.log.warn({ err: error, account }, 'links could not be ended');
   }
 
   #tellEnd(one: number, other: number, code: LinkEndCode, whom: 'both' | 'other only' = 'both'): void {
