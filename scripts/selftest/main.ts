@@ -35,7 +35,7 @@ const program = new Command('selftest')
   .option('--json', 'the verdict as one JSON object')
   .addHelpText(
     'after',
-    '\nExit codes: 0 nothing lost, duplicated or reordered; 1 something was; 2 it could not be run.',
+    '\nExit codes: 0 nothing lost, duplicated or reordered, and no crash; 1 there was; 2 it could not be run to its end.',
   );
 
 program.parse();
@@ -66,7 +66,7 @@ function showProgress({ round, rounds, sent, faults, doing }: Progress): void {
 
 function cannotRun(error: unknown): void {
   const why = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`\nThe self-test could not be run (seed ${seed}): ${why}\n`);
+  process.stderr.write(`\nThe self-test could not be run to its end (seed ${seed}): ${why}\n`);
   process.exitCode = 2;
 }
 
@@ -105,7 +105,7 @@ async function run(dir: string): Promise<void> {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
   if (options.json) process.stdout.write(`${JSON.stringify({ ...verdict, rounds, seed, seconds })}\n`);
   else {
-    const { accepted, shown, lost, duplicated, reordered, again, failed, links, faults, examples } = verdict;
+    const { accepted, shown, lost, duplicated, reordered, again, failed, crashed, links, faults, examples } = verdict;
     const counts = (of: Record<string, number>): string =>
       Object.entries(of)
         .map(([name, count]) => `${name} ${count}`)
@@ -119,6 +119,7 @@ async function run(dir: string): Promise<void> {
       ['reordered', reordered],
       ['again', again],
       ['failed', failed],
+      ['crashed', crashed],
       ['links', counts(links)],
       ['faults', counts(faults)],
       ['rounds', rounds],
@@ -128,13 +129,22 @@ async function run(dir: string): Promise<void> {
     for (const [name, value] of rows) process.stdout.write(`${name.padEnd(12)}${value}\n`);
     for (const example of examples) process.stdout.write(`  ${example}\n`);
   }
-  const { accepted, lost, duplicated, reordered } = verdict;
+  const { accepted, lost, duplicated, reordered, crashed } = verdict;
   if (accepted === 0) throw new Error('nothing was accepted, so nothing is shown by it');
-  if (lost + duplicated + reordered === 0) return;
-  // What is there tells how it came about.
-  keeps = true;
-  process.stderr.write(`The files are kept in ${dir}.\n`);
+  if (lost + duplicated + reordered + crashed === 0) return;
+  keepFiles(dir);
   process.exitCode = 1;
 }
 
-if (dir !== undefined) await run(dir).catch(cannotRun);
+/** What is there tells how it came about. */
+function keepFiles(dir: string): void {
+  keeps = true;
+  process.stderr.write(`The files are kept in ${dir}.\n`);
+}
+
+if (dir !== undefined) {
+  await run(dir).catch((error: unknown) => {
+    cannotRun(error);
+    keepFiles(dir);
+  });
+}

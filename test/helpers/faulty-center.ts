@@ -2,7 +2,10 @@
 //   early    says accepted before the commit, which comes later
 //   forgets  knows no number of an earlier run again, and gives its recipients no way to know one either
 //   swaps    exchanges two messages of one sender
+//   crashes  ends by itself after a while, once
 import { randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -14,6 +17,7 @@ import type { AppendRun, Store } from '../../center/store/store.ts';
 import { parley } from '../../shared/protocol.js';
 
 const lateMs = 1500;
+const crashMs = 800;
 const lengthBytes = 4;
 
 type Append = Store['append'];
@@ -104,7 +108,17 @@ function swapped({ frames }: AppendRun): Uint8Array {
   );
 }
 
-const faults: Readonly<Record<string, (store: Store) => Store>> = { early, forgets, swaps };
+function crashes(store: Store): Store {
+  const crashed = join(String(values.data), 'crashed');
+  if (existsSync(crashed)) return store;
+  setTimeout(() => {
+    writeFileSync(crashed, '');
+    process.exit(7);
+  }, crashMs);
+  return store;
+}
+
+const faults: Readonly<Record<string, (store: Store) => Store>> = { early, forgets, swaps, crashes };
 const [fault = '', host = '', port = '0', ...options] = process.argv.slice(2);
 const { values } = parseArgs({ args: options, options: { data: { type: 'string' } }, strict: false });
 const spoil = faults[fault];

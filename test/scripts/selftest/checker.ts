@@ -3,12 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Fault } from '../../../scripts/selftest/faults.ts';
-import { runSelftest } from '../../../scripts/selftest/run.ts';
-import type { Verdict } from '../../../scripts/selftest/verdict.ts';
+import { type Result, runSelftest } from '../../../scripts/selftest/run.ts';
 
 const center = new URL('../../helpers/faulty-center.ts', import.meta.url).pathname;
 
-export async function judgeFaulty(fault: 'early' | 'forgets' | 'swaps', faults: readonly Fault[]): Promise<Verdict> {
+export async function judgeFaulty(
+  fault: 'early' | 'forgets' | 'swaps' | 'crashes',
+  faults: readonly Fault[],
+): Promise<Result> {
   const dir = mkdtempSync(join(tmpdir(), 'parley-checker-'));
   try {
     const centerCommand = [process.execPath, center, fault];

@@ -13,7 +13,7 @@ describe('center selftest', function () {
 
   it('ends with 2 where it cannot run', async () => {
     const { code, stderr } = await run('--dir', '/dev/null/parley', '--seed', '7');
-    expect(stderr).to.match(/^\nThe self-test could not be run \(seed 7\): Cannot keep data in .*\n$/);
+    expect(stderr).to.match(/^\nThe self-test could not be run to its end \(seed 7\): Cannot keep data in .*\n$/);
     expect(code).to.equal(2);
   });
 

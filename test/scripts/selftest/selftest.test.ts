@@ -20,12 +20,13 @@ describe('the self-test, in short', function () {
   it('finds nothing lost, duplicated or reordered', async () => {
     const centerCommand = program('center');
     const verdict = await runSelftest({ rounds: 8, seed, dir, peers: 4, messages: 400, centerCommand });
-    const { lost, duplicated, reordered, failed, examples } = verdict;
-    expect({ lost, duplicated, reordered, failed }, `seed ${seed}: ${examples.join('; ')}`).to.deep.equal({
+    const { lost, duplicated, reordered, failed, crashed, examples } = verdict;
+    expect({ lost, duplicated, reordered, failed, crashed }, `seed ${seed}: ${examples.join('; ')}`).to.deep.equal({
       lost: 0,
       duplicated: 0,
       reordered: 0,
       failed: 0,
+      crashed: 0,
     });
     expect(verdict.accepted).to.be.greaterThan(1000);
   });
