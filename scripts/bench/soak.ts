@@ -19,19 +19,23 @@ const sampleMs = 5000;
 const warmMinutes = 2;
 /** What memory at the end may be of what it was after the warm-up. */
 const flatRatio = 1.1;
+/** The minute after the warm-up, and another one to compare with it. */
+const leastMinutes = warmMinutes + 2;
 
-function positive(text: string): number {
+function longEnough(text: string): number {
   const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+  if (!(value >= leastMinutes)) throw new InvalidArgumentError(`It must be at least ${leastMinutes}.`);
   return value;
 }
 
 const { minutes } = new Command('soak')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .description(
     `${pairs} pairs talk with 32 messages on their way each, over TLS, and ${deafs} recipients read nothing of what is written ` +
-      'to them. Prints the resident memory of the center for every minute. Exit codes: 0 it stayed flat, 1 it grew.',
+      'to them. Prints the resident memory of the center for every minute. Exit codes: 0 it stayed flat, 1 it grew, 2 it ' +
+      'could not be run.',
   )
-  .option('--minutes <n>', 'how long', positive, 10)
+  .option('--minutes <n>', 'how long', longEnough, 10)
   .parse()
   .opts<{ minutes: number }>();
 
@@ -102,9 +106,7 @@ function megabytes(minute: number): number {
 
 process.stdout.write(`relayed ${await relayed} messages; ${await unread} to those who read nothing\n`);
 deaf.finish();
-const last = Math.max(0, Math.ceil(minutes) - 1);
-const first = Math.min(warmMinutes, last);
-const ratio = megabytes(last) / megabytes(first);
-process.stdout.write(`${ratio.toFixed(2)} of what it was after ${first} minutes (flat: at most ${flatRatio})\n`);
+const ratio = megabytes(Math.floor(minutes) - 1) / megabytes(warmMinutes);
+process.stdout.write(`${ratio.toFixed(2)} of what it was after ${warmMinutes} minutes (flat: at most ${flatRatio})\n`);
 await processes.end();
 process.exitCode = ratio <= flatRatio ? 0 : 1;
