@@ -2,6 +2,7 @@
 import { ParleyError } from '../../shared/errors.ts';
 import { fingerprint, peerProof, verifyProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
+import type { Mailbox } from '../delivery/mailbox.ts';
 import { admissibleLocal } from '../links/introductions.ts';
 import {
   type Admission,
@@ -21,6 +22,8 @@ import type { Session } from '../session.ts';
 import type { Answer } from './table.ts';
 
 const outboxIdBytes = 16;
+/** How often a login looks for the mailbox of its account until that counts as gone. */
+const maxOpenings = 3;
 const continuedText = 'The session goes on over another connection.';
 
 type Proof = { key?: Uint8Array | null; signature?: Uint8Array | null };
@@ -80,13 +83,16 @@ async function enter(
   try {
     const key = provenKey(proof, peerProof(binding));
     const admission = await judge(key, origin(session));
-    let mailbox = await mail.openMailbox(admission.account);
-    let loggedIn = admission.enter(await admission.record());
-    if (!mailbox) {
-      // The account was closing, and a resume has opened it again; or it is gone.
-      mailbox = await mail.openMailbox(admission.account);
+    let mailbox: Mailbox | undefined;
+    let loggedIn: LoggedIn;
+    let tries = 0;
+    do {
+      await mail.openMailbox(admission.account);
       loggedIn = admission.enter(await admission.record());
-    }
+      // Not there: the account was closing, and a resume has opened it again; or it left memory while the store took its
+      // time; or the account is gone.
+      mailbox = mail.mailbox(admission.account);
+    } while (!mailbox && ++tries < maxOpenings);
     // From that answer on nothing waits, not even a promise: whatever ends this session next finds it.
     if (!mailbox) throw new ParleyError('account_deleted', 'The account was deleted.');
     const { account, generation, jti } = loggedIn;

@@ -8,10 +8,11 @@ describe('what leaves memory', () => {
   let clock: sinon.SinonFakeTimers;
   let outboxGate: PromiseWithResolvers<void> | null;
   let mailboxGate: PromiseWithResolvers<void> | null;
+  let resumeGate: PromiseWithResolvers<void> | null;
 
   beforeEach(async () => {
     clock = sinon.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
-    outboxGate = mailboxGate = null;
+    outboxGate = mailboxGate = resumeGate = null;
     room = await Room.open({
       wrap: (store) =>
         overriding(store, (store) => ({
@@ -24,6 +25,11 @@ describe('what leaves memory', () => {
             const mailbox = await store.openMailbox(id);
             await mailboxGate?.promise;
             return mailbox;
+          },
+          resumeSession: async (...asked) => {
+            const account = await store.resumeSession(...asked);
+            await resumeGate?.promise;
+            return account;
           },
         })),
     });
@@ -73,6 +79,23 @@ describe('what leaves memory', () => {
     await room.restart();
     const again = await room.resume(google);
     expect((await again.attach()).waiting).to.equal(0);
+  });
+
+  it('is not the mailbox of a login that the store takes long over', async () => {
+    const [seas, google] = [await room.join('seas'), await room.register('google')];
+    google.destroy();
+    while (room.services.sessions.count > 1) await seas.fence();
+    sweep();
+    resumeGate = Promise.withResolvers();
+    const resumed = room.resume(google);
+    while (counts().mailboxes < 2) await seas.fence();
+    sweep();
+    resumeGate.resolve();
+    resumeGate = null;
+    const again = await resumed;
+    await again.attach();
+    seas.message(google.account, 1, 'text');
+    expect(await again.reads()).to.equal('<seas>: text');
   });
 
   it('is not an outbox whose marks are being read', async () => {
