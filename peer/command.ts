@@ -50,7 +50,9 @@ export type Reply =
   | { reply: 'online' | 'users' | 'blocked'; people: Person[]; more: boolean }
   /** later: when the center is back. */
   | { reply: 'block' | 'unblock' | 'revoke'; name: string; later: boolean }
-  | { reply: 'getaddress' | 'deny' | 'trust' | 'untrust'; name: string }
+  /** linked: there was nothing to ask for. */
+  | { reply: 'getaddress'; name: string; linked: boolean }
+  | { reply: 'deny' | 'trust' | 'untrust'; name: string }
   | { reply: 'allow'; name: string; forMs: number; once: boolean }
   | { reply: 'consents'; consents: Consent[]; more: boolean }
   /** Safe in the outbox; stored follows as an event. linked: it is on its way. */

@@ -6,7 +6,7 @@ import { parseLine, runCommand, runsAlone } from './commands.ts';
 import { Conversation } from './conversation.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { CommandError } from './fields.ts';
-import { askSignIn, exitCodes, type SignIn, type SignInOptions, signIn, unkept } from './front.ts';
+import { askSignIn, entryHelp, exitCodes, type SignIn, type SignInOptions, signIn, unkept } from './front.ts';
 import { Overdue } from './overdue.ts';
 import { type Line, renderError, renderEvent, renderRestingCount, renderUnsent } from './render.ts';
 import { renderOutbox, renderReply } from './render-reply.ts';
@@ -56,6 +56,8 @@ class Session {
   readonly #overdue: Overdue;
   /** Aborted when the session is over or the user leaves: nothing is asked any more. */
   readonly #over = new AbortController();
+  /** What the first prompt is for. */
+  #entry: 'login' | 'register' = 'login';
   #end: 'left' | 'ended' | null = null;
   #wake: () => void = () => undefined;
 
@@ -127,6 +129,7 @@ class Session {
   #takeEvent(event: PeerEvent): void {
     const news = this.#conversation.take(event);
     if (event.type === 'link' && event.state === 'down') this.#overdue.rest(event.name);
+    if (event.type === 'introduced') this.#overdue.introduced(event.name);
     // Out of the status first: a message is never seen as pending and as accepted.
     this.#status.show();
     if (news) this.#print(renderEvent(event));
@@ -152,6 +155,7 @@ class Session {
   /** False where the user left. */
   async #signIn(first: SignInOptions): Promise<boolean> {
     let given = first;
+    this.#entry = given.register ? 'register' : 'login';
     while (this.#end === null) {
       try {
         const how = await askSignIn(given, (question) => this.#askSignIn(question));
@@ -161,7 +165,8 @@ class Session {
       } catch (error) {
         if (this.#end !== null) return false;
         this.#print([renderError(error)]);
-        given = { ...given, user: null, password: null, resume: false };
+        // A name that is taken is no reason to make no account.
+        given = { ...given, user: null, password: null, resume: false, register: this.#entry === 'register' };
       }
     }
     return false;
@@ -172,8 +177,13 @@ class Session {
       const answer = await this.#ask(question);
       if (question.secret || answer === null) return answer;
       const word = answer.trim().replace(/^\//, '');
-      if (word === 'help') this.#print([{ text: signInHelp, tone: 'status' }]);
-      else if (word !== '') return answer;
+      if (word === '' && this.#entry === 'register') {
+        this.#entry = 'login';
+        throw new CommandError('Nothing was registered.');
+      }
+      if (word === 'register') this.#entry = 'register';
+      if (word === 'help' || word === 'register') this.#print([{ text: entryHelp[this.#entry], tone: 'status' }]);
+      if (word !== 'help' && word !== '') return answer;
     }
   }
 
@@ -281,8 +291,6 @@ class Session {
     return this.#conversation.pending;
   }
 }
-
-const signInHelp = 'Type your name; or register, to make an account; or quit.';
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {

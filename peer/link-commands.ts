@@ -48,7 +48,7 @@ export const linkCommands: Rows<LinkCommandName> = {
     build: (fields) => ({ command: 'getaddress', name: theName(fields) }),
     async run({ peer }, { name }) {
       await peer.getAddress(name);
-      return { reply: 'getaddress', name };
+      return { reply: 'getaddress', name, linked: isLinked(peer, name) };
     },
   },
   allow: {

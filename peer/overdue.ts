@@ -1,4 +1,5 @@
 // Messages that take longer than a moment: those that wait for a link come to rest among the lines, and it is said why.
+import { foldName } from '../shared/names.ts';
 import type { Conversation } from './conversation.ts';
 import type { OutgoingMessage } from './events.ts';
 import { type Line, renderOutgoing, renderResting } from './render.ts';
@@ -16,7 +17,7 @@ export interface OverdueOptions {
 
 export class Overdue {
   readonly #options: OverdueOptions;
-  /** To whom private messages were said to wait, and what for. */
+  /** Names, folded, to whom private messages were said to wait, and what for. */
   readonly #told = new Set<string>();
 
   constructor(options: OverdueOptions) {
@@ -41,9 +42,15 @@ export class Overdue {
     conversation.rest(message.id);
     status.show();
     print([renderOutgoing(message)]);
-    if (this.#told.has(message.to)) return;
-    this.#told.add(message.to);
+    const name = foldName(message.to);
+    if (this.#told.has(name)) return;
+    this.#told.add(name);
     print([renderResting(message)]);
+  }
+
+  /** There is a consent with this account: if a message waits after that, it waits for something else. */
+  introduced(name: string): void {
+    this.#told.delete(foldName(name));
   }
 
   /** The link with this account is gone: what it had not brought over waits for the next one. */

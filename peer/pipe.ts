@@ -209,6 +209,7 @@ class PipeRun {
     };
     const reply = await runCommand(context, command);
     this.#conversation.note(reply);
+    if (reply.reply === 'delete-account' && !reply.deleted) this.#failedCommands += 1;
     this.#writer.reply(reply, request);
   }
 

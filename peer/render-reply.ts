@@ -21,7 +21,7 @@ function renderHistory(row: HistoryLine): Line {
 }
 
 /** The outbox: number, age and reason of each message that is not accepted. */
-export function renderOutbox(messages: readonly OutgoingMessage[], nowMs: number): Line[] {
+export function renderOutboxRows(messages: readonly OutgoingMessage[], nowMs: number): Line[] {
   return messages.map((message) => {
     const reason = message.reason === '' ? '' : `, ${safeLine(message.reason)}`;
     const what = outgoingText(message);
@@ -29,8 +29,12 @@ export function renderOutbox(messages: readonly OutgoingMessage[], nowMs: number
   });
 }
 
-/** What these messages wait for. */
-export function outboxHead(messages: readonly OutgoingMessage[]): string {
+/** The same below what they wait for. */
+export function renderOutbox(messages: readonly OutgoingMessage[], nowMs: number): Line[] {
+  return [line(outboxHead(messages), 'status'), ...renderOutboxRows(messages, nowMs)];
+}
+
+function outboxHead(messages: readonly OutgoingMessage[]): string {
   const still = messages.some((message) => message.private) ? 'still in the outbox' : 'not accepted yet';
   return `${count(messages.length, 'message is', 'messages are')} ${still}:`;
 }
@@ -105,8 +109,8 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
     }
     case 'online': {
       if (reply.people.length === 0) return [line('Nobody else is online.', 'status')];
-      const one = reply.people.length === 1 ? 'account is' : 'accounts are';
-      return renderPeople(reply.people, reply.more, `${reply.people.length} ${one} online:`, false);
+      const others = count(reply.people.length, 'other account is', 'other accounts are');
+      return renderPeople(reply.people, reply.more, `${others} online:`, false);
     }
     case 'users': {
       if (reply.people.length === 0) return [line('No account fits this pattern.', 'status')];
@@ -126,7 +130,10 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
     case 'unblock':
       return [line(`You no longer block ${safeLine(reply.name)}.`, 'status'), ...later(reply.later)];
     case 'getaddress': {
-      const then = `If ${safeLine(reply.name)} allows it, each of you is shown the other’s address.`;
+      const name = safeLine(reply.name);
+      const then = reply.linked
+        ? `You two are linked already: private ${name} TEXT.`
+        : `If ${name} allows it, each of you is shown the other’s address.`;
       return [line('Request has been sent.', 'status'), line(then, 'faint')];
     }
     case 'allow': {
@@ -155,7 +162,7 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
       return [line(`Both you and ${name} will see six digits…`, 'faint')];
     }
     case 'trust':
-      return [line(`The new machine of ${safeLine(reply.name)} is trusted.`, 'status')];
+      return [line(`The machine that ${safeLine(reply.name)} uses now is trusted.`, 'status')];
     case 'untrust': {
       const name = safeLine(reply.name);
       return [line(`The keys of ${name} are forgotten: nothing is linked until trust ${name}.`, 'status')];
@@ -170,7 +177,7 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
     }
     case 'outbox':
       if (reply.messages.length === 0) return [line('The outbox is empty: everything is accepted.', 'status')];
-      return [line(outboxHead(reply.messages), 'status'), ...renderOutbox(reply.messages, nowMs)];
+      return renderOutbox(reply.messages, nowMs);
     case 'cancel':
       return [line(`Withdrawn: ${outgoingText(reply.message)}`, 'status')];
     case 'history':
@@ -184,8 +191,14 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
     case 'quit':
       return [];
     case 'help':
-      return reply.lines.map((text) => line(text, 'status'));
+      return reply.lines.map((text) => ({ ...line(text, 'status'), indent: secondColumn(text) }));
   }
+}
+
+/** Where what is said of a command begins. */
+function secondColumn(text: string): number {
+  const gap = / {2,}/.exec(text);
+  return gap === null ? 0 : gap.index + gap[0].length;
 }
 
 /** Of what is in force here, and not yet elsewhere. */

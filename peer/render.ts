@@ -12,6 +12,8 @@ export interface Line {
   tone: Tone;
   /** Lines with the same key tell of the same thing: where one directly follows the other, it may replace it. */
   key?: string;
+  /** Where its further rows begin on a terminal, in columns; a few where nothing is said. */
+  indent?: number;
 }
 
 /** A private message that came so long after it was written had waited; clocks may differ by less. */
@@ -130,7 +132,7 @@ export function renderEvent(event: PeerEvent): Line[] {
     case 'pinned':
       return [
         line(
-          `First contact with this center. Its fingerprint is ${safeLine(event.fingerprint)}: compare it with what the center printed at its start.`,
+          `First contact with this center. Compare its fingerprint with what it printed:\n    ${safeLine(event.fingerprint)}`,
           'warning',
         ),
       ];
@@ -226,7 +228,7 @@ function renderEnded(event: Extract<PeerEvent, { type: 'ended' }>): Line[] {
     case 'logged_out':
       return [line('Logged out.', 'status'), ...(event.unsent > 0 ? [unsentLine(event.unsent)] : [])];
     case 'account_deleted':
-      return [line('The account is deleted.', 'status')];
+      return [line(body(sentence(event.text) || 'The account is deleted.'), 'status')];
     default:
       return [
         line(body(sentence(event.text) || 'The session ended.'), 'warning'),

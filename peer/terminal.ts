@@ -10,6 +10,7 @@ import { Output } from './output.ts';
 import { paint } from './paint.ts';
 import type { Line } from './render.ts';
 import { type Footer, Screen } from './screen.ts';
+import { wrapWords } from './wrapping.ts';
 
 /** Keys pressed while nothing is asked are kept for the next question, up to here. */
 export const maxKeysAhead = 4_096;
@@ -128,9 +129,10 @@ export class Terminal {
   /** Prints above the line that is being typed. */
   print(lines: readonly Line[]): void {
     let bytes = '';
-    for (const { text, tone, key } of lines) {
-      const painted = this.#color ? paint(text, tone) : text;
-      bytes += this.#screen.print({ text, painted, key: key ?? '' }, this.#columns, this.#rows);
+    for (const line of lines) {
+      const text = this.#dumb ? line.text : wrapWords(line.text, this.#columns, line.indent);
+      const painted = this.#color ? paint(text, line.tone) : text;
+      bytes += this.#screen.print({ text, painted, key: line.key ?? '' }, this.#columns, this.#rows);
     }
     this.#write(bytes + this.#footer());
   }

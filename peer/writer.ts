@@ -2,7 +2,7 @@
 import type { Reply } from './command.ts';
 import type { OutgoingMessage, PeerEvent } from './events.ts';
 import { errorText, type Line, renderEvent } from './render.ts';
-import { renderOutbox, renderReply } from './render-reply.ts';
+import { renderOutbox, renderOutboxRows, renderReply } from './render-reply.ts';
 
 /** Which line of the input an answer belongs to. */
 export interface Request {
@@ -56,6 +56,6 @@ export class TextWriter implements Writer {
 
   left(messages: readonly OutgoingMessage[], why: string): void {
     this.#diagnose(`peer: ${why}\n`);
-    for (const line of renderOutbox(messages, Date.now())) this.#diagnose(`${line.text}\n`);
+    for (const line of renderOutboxRows(messages, Date.now())) this.#diagnose(`${line.text}\n`);
   }
 }

@@ -50,7 +50,8 @@ export class Pairings {
   existing(name: string): Pairing {
     const pairing = this.named(name);
     if (pairing) return pairing;
-    throw new ParleyError('no_consent', `You and ${name} were not introduced: getaddress ${name} asks for it.`);
+    const why = `${name} is away, or there is no consent`;
+    throw new ParleyError('no_consent', `You two were not introduced: ${why}. getaddress ${name} asks for it.`);
   }
 
   /** The links that are up, by name. */

@@ -37,7 +37,8 @@ function state({ name, link, standing, ending }: Pairing): string {
     return `The link with ${name} ${routeWords[link.channel.route]}${where}.`;
   }
   if (standing === 'introduced') return `There is no link with ${name} now; it is tried again.`;
-  if (standing === 'new key') return `${name} uses a new machine: nothing is linked until trust ${name}.`;
+  if (standing === 'new key')
+    return `${name} uses a new machine, or one that you untrusted: nothing is linked until trust ${name}.`;
   if (ending?.away) return `There is no link with ${name}, who ${ending.away}.`;
   return `There is no link with ${name}. ${ending?.reason ?? 'You two were not introduced yet.'}`;
 }

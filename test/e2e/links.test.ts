@@ -113,7 +113,7 @@ describe('private links', function () {
       await seas.enter('links');
       await seas.sees('There are no private links. getaddress NAME asks for one');
       await seas.enter('why google');
-      await seas.sees('getaddress google asks for it.');
+      await seas.sees('You two were not introduced: google is away, or there is no consent.');
       await seas.enter('private google Hello.');
       await seas.sees(/\n\(pending\) \(private\) to google: Hello\.\nPrivate messages to google wait here (.*\n)*>$/);
       await seas.enter('outbox');
@@ -149,13 +149,20 @@ describe('private links', function () {
     });
 
     it('end when the consent is taken back', async () => {
-      const { seas, google } = await talking();
+      const seas = await logIn('seas');
+      const google = await logIn('google');
+      await seas.sees('google has logged on.');
+      await seas.enter('private google Too early.');
+      await seas.sees('Private messages to google wait here until');
+      await link(seas, google);
+      await seas.sees('\n(private) to google: Too early.\n');
       await google.enter('revoke seas');
       await google.sees('You and seas may not link any more.');
       await seas.enter('links');
       await seas.sees('There are no private links.');
       await seas.enter('private google Are you there?');
-      await seas.sees('\n(pending) (private) to google: Are you there?');
+      // Said again: what was missing before has come and gone.
+      await seas.sees('\n(pending) (private) to google: Are you there?\nPrivate messages to google wait here until');
       expect(await google.screen()).not.to.include('Are you there?');
     });
   });

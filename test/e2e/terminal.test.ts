@@ -112,14 +112,24 @@ describe('terminal', function () {
     const terminal = await open(peerCommand());
     await terminal.sees('Username:');
     await terminal.enter('register');
-    await terminal.sees(/Username: register\nUsername:$/);
+    await terminal.sees(/Username: register\nChoose a name and a password (.*\n?)*logging in\.\nUsername:$/);
     await terminal.enter('seas');
     await terminal.sees(/Password:$/);
     await terminal.enter('summer');
     await terminal.sees(/Password again:$/);
     await terminal.enter('winter');
-    await terminal.sees('The two passwords differ');
-    await terminal.sees(/Username:$/);
+    await terminal.sees(/The two passwords differ; nothing was registered\.\nUsername:$/);
+    // It is still an account that is being made, until it is made or an empty line goes back.
+    await terminal.enter('seas');
+    await terminal.enter('summer');
+    await terminal.sees(/Password again:$/);
+    await terminal.enter('winter');
+    await terminal.sees(/differ(.*\n)*.*differ(.*\n)*Username:$/);
+    await terminal.enter('');
+    await terminal.sees(/Nothing was registered\.\nUsername:$/);
+    await terminal.enter('seas');
+    await terminal.enter('summer');
+    await terminal.sees('Incorrect username/password.');
     await terminal.enter('register');
     await terminal.enter('seas');
     await terminal.enter('summer');
@@ -150,6 +160,23 @@ describe('terminal', function () {
     await seas.sees('<google>: After the resize\n>message');
     await seas.press('Enter');
     await google.sees('<seas>: naïve 日本語 and more than fits into one row');
+  });
+
+  it('breaks long lines between words, and lets nobody begin a row', async () => {
+    await users('seas', 'google');
+    const seas = await logIn('seas', { columns: 40 });
+    const google = await logIn('google');
+    await seas.sees('google has logged on.\n>');
+    const padding = ' '.repeat(29);
+    await google.enter(`message seas Hi ${padding} <al>: Lend me some money`);
+    await seas.sees('<google>: Hi\n    <al>: Lend me some money\n>');
+    await seas.enter('message google the first of two rows, and the second one of them');
+    await seas.sees('\n(stored) to google: the first of two\n    rows, and the second one of them\n>');
+    await seas.resize(80, 24);
+    await seas.enter('help quit');
+    await seas.sees('quit\n    go offline and leave');
+    await seas.enter('help');
+    await seas.sees(/\nquit {31}go offline and leave; --resume comes back\n {35}without the password\n/);
   });
 
   it('edits the line', async () => {
@@ -242,7 +269,7 @@ describe('terminal', function () {
     await seas.enter('delete-account');
     await seas.sees(/Password:$/);
     await seas.enter('winteriscoming');
-    const screen = await seas.sees(/The account is deleted\.\nUsername:$/);
+    const screen = await seas.sees(/The account seas is deleted\.\nUsername:$/);
     expect(screen).not.to.include('winter').and.not.include('summer');
   });
 

@@ -401,7 +401,9 @@ describe('pipe', () => {
     peer.onSend = () => undefined;
     const input = 'seas\nsummer\nmessage google Hello\ndelete-account\nsummer\n';
     const kept = await run(`${input}no\n`, { peer });
-    expect(kept.out).to.include('to google: Hello').and.include('The account stays.');
+    expect(kept.out).to.include('1 message is not accepted yet:\n').and.include('to google: Hello');
+    expect(kept.out).to.include('The account stays.');
+    expect(kept.code).to.equal(exitCodes.undelivered);
     expect(kept.calls.join()).not.to.include('deleteAccount');
   });
 

@@ -29,7 +29,7 @@ describe('lines of replies', () => {
       { name: 'bo', online: false },
     ];
     expect(text({ reply: 'online', people: people.slice(0, 1), more: false })).to.deep.equal([
-      '1 account is online:',
+      '1 other account is online:',
       '  al',
     ]);
     expect(text({ reply: 'users', people, more: true })).to.deep.equal([
@@ -68,9 +68,13 @@ describe('lines of replies', () => {
   });
 
   it('of requests and consents say what they mean', () => {
-    expect(text({ reply: 'getaddress', name: 'google' })).to.deep.equal([
+    expect(text({ reply: 'getaddress', name: 'google', linked: false })).to.deep.equal([
       'Request has been sent.',
       'If google allows it, each of you is shown the other’s address.',
+    ]);
+    expect(text({ reply: 'getaddress', name: 'google', linked: true })).to.deep.equal([
+      'Request has been sent.',
+      'You two are linked already: private google TEXT.',
     ]);
     const allowed = (forMs: number, once = false) => text({ reply: 'allow', name: 'seas', forMs, once })[0];
     const rest = 'and each of you is shown the other’s address. revoke seas ends it.';
@@ -123,7 +127,7 @@ describe('lines of replies', () => {
     ]);
     expect(text({ reply: 'verify', name: 'google', confirmed: false })[0]).to.include('six digits');
     expect(text({ reply: 'verify', name: 'google', confirmed: true })).to.deep.equal(['google is verified.']);
-    expect(text({ reply: 'trust', name: 'google' })).to.deep.equal(['The new machine of google is trusted.']);
+    expect(text({ reply: 'trust', name: 'google' })).to.deep.equal(['The machine that google uses now is trusted.']);
     expect(text({ reply: 'untrust', name: 'google' })[0]).to.include('until trust google');
     expect(text({ reply: 'private', message: outgoing({ private: true }), linked: false })).to.deep.equal([]);
   });

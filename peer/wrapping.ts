@@ -1,0 +1,60 @@
+// Long lines on a terminal: broken between words, and further rows indented, so that no text begins a row of its own.
+import { graphemes, graphemeWidth, textWidth } from './text-width.ts';
+
+/** How far the further rows of a line stand in. */
+export const usualIndent = 4;
+/** A link to click or copy. It has no characters that could make a row of it look like a line of another. */
+const link = /^https?:\/\/[\w.~:/?#@!$&'()*+,;=%[\]-]+$/;
+
+/**
+ * The text in rows of at most `columns`, joined by newlines. Broken at blanks where there are any, else within the
+ * word; a link is left in one piece, for the terminal to break. At most a quarter of a row is indentation, unless more
+ * is asked for and half a row is left.
+ */
+export function wrapWords(text: string, columns: number, indent = usualIndent): string {
+  const fits = indent * 2 <= columns ? indent : Math.min(usualIndent, Math.floor(columns / 4));
+  return text
+    .split('\n')
+    .map((part) => (textWidth(part) <= columns ? part : wrapPart(part, columns, fits)))
+    .join('\n');
+}
+
+function wrapPart(part: string, columns: number, indent: number): string {
+  const rows: string[] = [];
+  let row = '';
+  let used = 0;
+  const begin = () => {
+    rows.push(row);
+    row = ' '.repeat(indent);
+    used = indent;
+  };
+  for (const [, blanks = '', word = ''] of part.matchAll(/( *)([^ ]*)/g)) {
+    if (blanks === '' && word === '') continue;
+    const width = textWidth(word);
+    const isLink = link.test(word);
+    if (used + blanks.length + width <= columns || (used === 0 && isLink)) {
+      row += blanks + word;
+      used += blanks.length + width;
+    } else if (width <= columns - indent || isLink) {
+      begin();
+      row += word;
+      used += width;
+    } else {
+      // Too long for any row: it goes on where the row before ends.
+      if (used + blanks.length >= columns) begin();
+      else {
+        row += blanks;
+        used += blanks.length;
+      }
+      for (const grapheme of graphemes(word)) {
+        if (used + graphemeWidth(grapheme) > columns) begin();
+        row += grapheme;
+        used += graphemeWidth(grapheme);
+      }
+    }
+    // The terminal has broken it: what follows stands on its last row.
+    if (used > columns) used = used % columns || columns;
+  }
+  rows.push(row);
+  return rows.join('\n');
+}
