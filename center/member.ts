@@ -1,12 +1,19 @@
 // Somebody who has logged in over a connection, as everything else sees them: one small object for the login's life.
 import type { parley } from '../shared/protocol.js';
+import type { Chunk } from './chunks.ts';
 import type { Mailbox } from './delivery/mailbox.ts';
-import type { Outbox } from './delivery/outbox.ts';
+import type { Outbox, RefusalCode, SenderSession } from './delivery/outbox.ts';
+import type { Recipient } from './delivery/window.ts';
 import type { Reach } from './links/introductions.ts';
 import type { LinkSession } from './links/links.ts';
+import type { Blocks, Listener } from './presence.ts';
+import { refusedBody } from './refusals.ts';
 import type { Session } from './session.ts';
+import type { Timeout } from './wheel.ts';
 
 const noAddresses: readonly string[] = [];
+/** Below this share of a limit a connection is read again. */
+const resumeShare = 0.5;
 
 /** What a login has found out about an account. */
 export interface Credentials {
@@ -19,7 +26,7 @@ export interface Credentials {
   readonly jti: string;
 }
 
-export class Member implements LinkSession, Reach {
+export class Member implements SenderSession, Recipient, Listener, LinkSession, Reach {
   readonly account: number;
   readonly name: string;
   readonly mailbox: Mailbox;
@@ -36,6 +43,9 @@ export class Member implements LinkSession, Reach {
   local = noAddresses;
   verified = false;
   readonly #session: Session;
+  /** Made when it is first needed: most members never do. */
+  #heldNotice: Timeout | null = null;
+  #waiting = 0;
 
   constructor(session: Session, { account, name, mailbox, key, generation, jti }: Credentials) {
     this.#session = session;
@@ -46,7 +56,83 @@ export class Member implements LinkSession, Reach {
     this.generation = generation;
     this.jti = jti;
     this.windowMessages = session.services.limits.windowMessages;
+    mailbox.sessions++;
   }
+
+  /** The connection is over. presence: whether the account is offline now or may come back. */
+  leave(presence: 'now' | 'later'): void {
+    const { services } = this.#session;
+    if (this.#heldNotice) services.wheel.cancel(this.#heldNotice);
+    this.mailbox.sessions--;
+    if (this.outbox?.session === this) this.outbox.session = null;
+    services.links.detach(this);
+    if (services.sessions.of(this.account) !== this.#session) return;
+    this.mailbox.detach();
+    if (this.deleting) void services.store.setState(this.account, 'open').catch(() => undefined);
+    services.presence.leave(this, presence);
+  }
+
+  send(frame: parley.Frame.$Properties): void {
+    this.#session.connection.send(frame);
+  }
+
+  /** Room in the connection's output. */
+  reserve(bytes: number): Chunk {
+    return this.#session.connection.reserve(bytes);
+  }
+
+  // --- as a sender ------------------------------------------------------------------------------------
+
+  refused(to: number, number: number, code: RefusalCode): void {
+    this.send(refusedBody(to, number, code));
+  }
+
+  /** As many messages as may be are neither accepted nor refused. */
+  get isBusy(): boolean {
+    return this.#hasUnresolved(1);
+  }
+
+  resolved(): void {
+    const { pace } = this.#session;
+    if (!pace.isReading && !this.#hasUnresolved(resumeShare)) pace.goOnIfPossible();
+  }
+
+  /** share: of what may be. */
+  #hasUnresolved(share: number): boolean {
+    if (!this.outbox) return false;
+    const { maxUnresolvedMessages, maxUnresolvedBytes } = this.#session.services.limits;
+    const { unresolvedMessages, unresolvedBytes } = this.outbox;
+    return unresolvedMessages >= maxUnresolvedMessages * share || unresolvedBytes >= maxUnresolvedBytes * share;
+  }
+
+  // --- as a recipient ---------------------------------------------------------------------------------
+
+  get windowBytes(): number {
+    return this.#session.services.limits.windowBytes;
+  }
+
+  waiting(count: number): void {
+    const { wheel, limits } = this.#session.services;
+    this.#waiting = count;
+    this.#heldNotice ??= { dueTick: 0, expire: () => this.send({ waiting: { count: this.#waiting } }) };
+    if (this.#heldNotice.dueTick === 0) wheel.schedule(this.#heldNotice, limits.presenceMs);
+  }
+
+  // --- as one of those who are online -------------------------------------------------------------------
+
+  get blocks(): Blocks {
+    return this.mailbox.blocks;
+  }
+
+  /** Sends a frame that may be left out; false where the connection is full. */
+  notice(bytes: Buffer): boolean {
+    const { connection, services } = this.#session;
+    if (connection.outputBytes > services.limits.maxOutputBytes) return false;
+    connection.sendBytes(bytes);
+    return true;
+  }
+
+  // --- as somebody who can be reached -------------------------------------------------------------------
 
   get reach(): Reach {
     return this;
@@ -66,9 +152,5 @@ export class Member implements LinkSession, Reach {
 
   get loopback(): boolean {
     return this.#session.from.loopback;
-  }
-
-  send(frame: parley.Frame.$Properties): void {
-    this.#session.send(frame);
   }
 }

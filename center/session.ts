@@ -3,23 +3,16 @@ import { ParleyError } from '../shared/errors.ts';
 import { decodeFrame, FrameDecoder } from '../shared/frames.ts';
 import type { Binding } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
-import type { Chunk } from './chunks.ts';
 import { commands, type Reply, type RequestName } from './commands/table.ts';
 import type { Connection } from './connection.ts';
 import { canonicalMessage, readAck, readMessage, tagAck, tagMessage } from './delivery/codec.ts';
-import type { RefusalCode, SenderSession } from './delivery/outbox.ts';
-import type { Recipient } from './delivery/window.ts';
 import { answerHello } from './hello.ts';
-import type { Member } from './member.ts';
+import { type Credentials, Member } from './member.ts';
 import { Pace, type Paced } from './pace.ts';
-import type { Blocks, Listener } from './presence.ts';
-import { errorBody, notInTime, refusedBody } from './refusals.ts';
+import { errorBody, notInTime } from './refusals.ts';
 import type { Services } from './services.ts';
 import { noExporter, type Origin } from './sessions.ts';
 import type { Timeout } from './wheel.ts';
-
-/** Below this share of a limit a connection is read again. */
-const resumeShare = 0.5;
 
 //   hello ──Hello──▶ greeted ──Login──▶ entering ──Welcome──▶ member
 //                       ▲──── refused ────┘
@@ -33,28 +26,25 @@ export type SessionState =
 
 type Body = Exclude<keyof parley.Frame.$Properties, 'request' | '$unknowns'>;
 
-export class Session implements SenderSession, Recipient, Listener, Paced, Timeout {
+export class Session implements Paced, Timeout {
   readonly from: Origin;
   readonly services: Services;
   state: SessionState = { name: 'hello' };
-  readonly #connection: Connection;
+  readonly connection: Connection;
+  readonly pace: Pace;
   readonly #decoder: FrameDecoder;
   /** Of its own timeout: to log in, then to be heard. */
   dueTick = 0;
   #heardAtMs: number;
-  readonly #pace: Pace;
   #requests = 0;
-  /** Made when it is first needed: most connections never do. */
-  #heldNotice: Timeout | null = null;
-  #waiting = 0;
 
   constructor(connection: Connection, from: Origin, services: Services) {
-    this.#connection = connection;
+    this.connection = connection;
     this.from = from;
     this.services = services;
     this.#decoder = new FrameDecoder(services.limits.maxFrameBytes);
     this.#heardAtMs = services.wheel.nowMs;
-    this.#pace = new Pace(this, services.limits, services.wheel);
+    this.pace = new Pace(this, services.limits, services.wheel);
     services.sessions.add(this);
     services.wheel.schedule(this, services.limits.loginTimeoutMs);
   }
@@ -66,13 +56,13 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
     if (this.state.name === 'ended') return;
     const now = this.services.wheel.nowMs;
     this.#heardAtMs = now;
-    this.#pace.heard(now);
+    this.pace.heard(now);
     try {
       this.#decoder.push(bytes, (frames, start, end) => this.#onFrame(frames, start, end));
     } catch (error) {
       this.#fail(error);
     }
-    this.#pace.stopIfNeeded();
+    this.pace.stopIfNeeded();
   }
 
   #onFrame(bytes: Buffer, start: number, end: number): void {
@@ -93,7 +83,7 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
     const outbox = this.state.name === 'member' ? this.state.member.outbox : null;
     if (!outbox) throw new ParleyError('wrong_state', 'A message was sent before Attach.');
     this.services.mail.send(outbox, bytes);
-    this.#pace.spend(1);
+    this.pace.spend(1);
   }
 
   #ack({ outbox, mailbox }: Member, position: number): void {
@@ -137,7 +127,7 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
 
   async #request(id: number, name: RequestName, frame: parley.Frame): Promise<void> {
     this.#requests++;
-    this.#pace.stopIfNeeded();
+    this.pace.stopIfNeeded();
     try {
       const command = commands[name];
       if (!(command.when as readonly string[]).includes(this.state.name)) {
@@ -151,13 +141,13 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
       if (this.state.name !== 'ended') this.#reply(id, errorBody(this.#known(error)));
     } finally {
       this.#requests--;
-      this.#pace.goOnIfPossible();
+      this.pace.goOnIfPossible();
     }
   }
 
   #reply(request: number, body: Reply): void {
     if (this.state.name === 'ended') return;
-    this.#connection.send({ request, ...body });
+    this.connection.send({ request, ...body });
   }
 
   // --- reading no faster than answered ---------------------------------------------------------------
@@ -168,18 +158,14 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
 
   get isBusy(): boolean {
     const { limits } = this.services;
-    if (this.#requests >= limits.maxRequests || this.#connection.outputBytes > limits.maxOutputBytes / 4) return true;
-    const outbox = this.state.name === 'member' ? this.state.member.outbox : null;
-    if (!outbox) return false;
-    return (
-      outbox.unresolvedMessages >= limits.maxUnresolvedMessages || outbox.unresolvedBytes >= limits.maxUnresolvedBytes
-    );
+    if (this.#requests >= limits.maxRequests || this.connection.outputBytes > limits.maxOutputBytes / 4) return true;
+    return this.state.name === 'member' && this.state.member.isBusy;
   }
 
   holdReading(): void {
     // Of what was read already too: one read can hold thousands of requests.
     this.#decoder.hold();
-    this.#connection.pause();
+    this.connection.pause();
   }
 
   readOn(): void {
@@ -190,24 +176,15 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
     } catch (error) {
       this.#fail(error);
     }
-    this.#pace.stopIfNeeded();
-    if (this.#pace.isReading) this.#connection.resume();
-  }
-
-  /** Something was accepted or refused: there may be room to read on. */
-  resolved(): void {
-    if (this.#pace.isReading || this.state.name !== 'member' || !this.state.member.outbox) return;
-    const { maxUnresolvedMessages, maxUnresolvedBytes } = this.services.limits;
-    const { unresolvedMessages, unresolvedBytes } = this.state.member.outbox;
-    if (unresolvedMessages > maxUnresolvedMessages * resumeShare) return;
-    if (unresolvedBytes <= maxUnresolvedBytes * resumeShare) this.#pace.goOnIfPossible();
+    this.pace.stopIfNeeded();
+    if (this.pace.isReading) this.connection.resume();
   }
 
   // --- Hello ----------------------------------------------------------------------------------------
 
   #hello(hello: parley.Hello.$Properties): void {
     const { answer, binding } = answerHello(this.services, hello, this.from);
-    this.#connection.send({ hello: answer });
+    this.connection.send({ hello: answer });
     this.awaitLogin(binding);
   }
 
@@ -217,78 +194,16 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
     this.services.wheel.schedule(this, this.services.limits.loginTimeoutMs);
   }
 
-  // --- being a member -------------------------------------------------------------------------------
-
   /** Logged in: the connection now belongs to an account. */
-  enter(member: Member): void {
+  enter(credentials: Credentials): Member {
+    const member = new Member(this, credentials);
     this.services.sessions.authenticated(this, member.account);
-    member.mailbox.sessions++;
     this.state = { name: 'member', member };
     this.from.exporter = noExporter;
     this.#decoder.maxBytes = this.services.limits.maxSessionFrameBytes;
     this.#heardAtMs = this.services.wheel.nowMs;
     this.services.wheel.schedule(this, this.services.limits.silenceMs);
-  }
-
-  get #member(): Member {
-    if (this.state.name !== 'member') throw new Error('not logged in');
-    return this.state.member;
-  }
-
-  get account(): number {
-    return this.#member.account;
-  }
-
-  get name(): string {
-    return this.#member.name;
-  }
-
-  get blocks(): Blocks {
-    return this.#member.mailbox.blocks;
-  }
-
-  get windowMessages(): number {
-    return this.#member.windowMessages;
-  }
-
-  get windowBytes(): number {
-    return this.services.limits.windowBytes;
-  }
-
-  reserve(bytes: number): Chunk {
-    return this.#connection.reserve(bytes);
-  }
-
-  refused(to: number, number: number, code: RefusalCode): void {
-    if (this.state.name !== 'member') return;
-    this.#connection.send(refusedBody(to, number, code));
-  }
-
-  send(frame: parley.Frame.$Properties): void {
-    if (this.state.name === 'member') this.#connection.send(frame);
-  }
-
-  /** Sends a frame that may be left out; false where the connection is full. */
-  notice(bytes: Buffer): boolean {
-    if (this.state.name !== 'member' || this.#connection.outputBytes > this.services.limits.maxOutputBytes)
-      return false;
-    this.#connection.sendBytes(bytes);
-    return true;
-  }
-
-  /** Counts as so many messages sent. */
-  charge(messages: number): void {
-    this.#pace.spend(messages);
-  }
-
-  waiting(count: number): void {
-    this.#waiting = count;
-    this.#heldNotice ??= { dueTick: 0, expire: () => this.#tellWaiting() };
-    if (this.#heldNotice.dueTick === 0) this.services.wheel.schedule(this.#heldNotice, this.services.limits.presenceMs);
-  }
-
-  #tellWaiting(): void {
-    if (this.state.name === 'member') this.#connection.send({ waiting: { count: this.#waiting } });
+    return member;
   }
 
   // --- the end --------------------------------------------------------------------------------------
@@ -303,15 +218,15 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
     const silentMs = wheel.nowMs - this.#heardAtMs;
     const isSilent = silentMs >= limits.silenceMs;
     // Who is not read cannot be heard: that it is gone shows in what was written to it, however little that is.
-    if (this.#connection.isStuck(isSilent && !this.#pace.isReading ? 0 : limits.maxOutputBytes)) {
-      log.info({ account: this.account }, 'closed a connection that does not read');
+    if (this.connection.isStuck(isSilent && !this.pace.isReading ? 0 : limits.maxOutputBytes)) {
+      log.info({ account: this.state.member.account }, 'closed a connection that does not read');
       return this.closed();
     }
-    if (!this.#pace.isReading) return wheel.schedule(this, limits.silenceMs);
+    if (!this.pace.isReading) return wheel.schedule(this, limits.silenceMs);
     if (!isSilent) return wheel.schedule(this, limits.silenceMs - silentMs);
-    log.debug({ account: this.account }, 'nothing heard from a peer');
+    log.debug({ account: this.state.member.account }, 'nothing heard from a peer');
     this.#leave('now');
-    this.#connection.destroy();
+    this.connection.destroy();
   }
 
   #known(error: unknown): ParleyError {
@@ -330,41 +245,31 @@ export class Session implements SenderSession, Recipient, Listener, Paced, Timeo
   /** Tells why, and closes. presence: whether the account is offline now or may come back. */
   end(reason: ParleyError, presence: 'now' | 'later'): void {
     if (this.state.name === 'ended') return;
-    this.#connection.send(errorBody(reason));
+    this.connection.send(errorBody(reason));
     this.#leave(presence);
-    this.#connection.end();
+    this.connection.end();
   }
 
   /** Goes offline at once, and closes when all that was said is written. */
   finish(): void {
     this.#leave('now');
-    this.#connection.end();
+    this.connection.end();
   }
 
   /** The connection is gone. */
   closed(): void {
     this.#leave('later');
-    this.#connection.destroy();
+    this.connection.destroy();
   }
 
   #leave(presence: 'now' | 'later'): void {
     if (this.state.name === 'ended') return;
     const { wheel, sessions } = this.services;
-    this.#pace.stop();
-    for (const timeout of [this, this.#heldNotice]) if (timeout) wheel.cancel(timeout);
+    this.pace.stop();
+    wheel.cancel(this);
     this.#decoder.stop();
     const member = this.state.name === 'member' ? this.state.member : null;
-    if (member) {
-      member.mailbox.sessions--;
-      const current = sessions.of(member.account) === this;
-      if (member.outbox?.session === this) member.outbox.session = null;
-      this.services.links.detach(member);
-      if (current) {
-        member.mailbox.detach();
-        if (member.deleting) void this.services.store.setState(member.account, 'open').catch(() => undefined);
-        this.services.presence.leave(this, presence);
-      }
-    }
+    member?.leave(presence);
     sessions.remove(this, member?.account ?? null);
     this.state = { name: 'ended' };
   }

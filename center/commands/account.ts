@@ -17,7 +17,7 @@ import {
   rememberAddress,
   resume as resumeSession,
 } from '../login.ts';
-import { Member } from '../member.ts';
+import type { Credentials, Member } from '../member.ts';
 import type { Session } from '../session.ts';
 import type { Answer } from './table.ts';
 
@@ -96,16 +96,15 @@ async function enter(
     // From that answer on nothing waits, not even a promise: whatever ends this session next finds it.
     if (!mailbox) throw new ParleyError('account_deleted', 'The account was deleted.');
     const { account, generation, jti } = loggedIn;
-    const member = new Member(session, { account: account.id, name: account.name, mailbox, key, generation, jti });
-    displaceOlder(session, member, toOlder);
+    const credentials = { account: account.id, name: account.name, mailbox, key, generation, jti };
+    displaceOlder(session, credentials, toOlder);
     mailbox.setGeneration(generation);
     // The connection may have ended while the account was judged: the session lives, and can be resumed.
     if ((session.state as { name: string }).name !== 'entering') {
-      if (!presence.isOnline(member.account)) await store.setOffline([member.account]);
+      if (!presence.isOnline(account.id)) await store.setOffline([account.id]);
       throw new ParleyError('timeout', 'The connection is gone.');
     }
-    session.enter(member);
-    presence.arrive(session);
+    presence.arrive(session.enter(credentials));
     return { reply: welcome(loggedIn) };
   } catch (error) {
     if (session.state.name === 'entering') session.awaitLogin(binding);
@@ -120,13 +119,13 @@ function provenKey({ key, signature }: Proof, proof: Buffer): string {
   return fingerprint(key);
 }
 
-function displaceOlder(session: Session, member: Member, toOlder: string): void {
-  const older = session.services.sessions.of(member.account);
+function displaceOlder(session: Session, { account, generation }: Credentials, toOlder: string): void {
+  const older = session.services.sessions.of(account);
   if (older?.state.name !== 'member') return;
   // Two logins at once: the store has put them in an order, and the later one stays.
-  if (older.state.member.generation > member.generation) throw new ParleyError('displaced', displacedText);
+  if (older.state.member.generation > generation) throw new ParleyError('displaced', displacedText);
   older.end(new ParleyError('displaced', toOlder), 'later');
-  if (toOlder === displacedText) void session.services.links.accountEnded(member.account, 'displaced');
+  if (toOlder === displacedText) void session.services.links.accountEnded(account, 'displaced');
 }
 
 function welcome({ account, generation, token, tokenExpiresAtMs }: LoggedIn): Answer['reply'] {
@@ -148,14 +147,14 @@ export async function attach(session: Session, body: parley.Attach.$Properties):
   const outbox = await mail.openOutbox(member.account, member.name, id, member.mailbox);
   if (memberOf(session).outbox) throw new ParleyError('wrong_state', 'This connection has attached already.');
   member.outbox = outbox;
-  outbox.session = session;
+  outbox.session = member;
   if (body.windowMessages) member.windowMessages = Math.min(body.windowMessages, limits.windowMessages);
   const attached = { highestNumber: outbox.highestNumber, waiting: member.mailbox.count };
   return {
     reply: { attached },
     after: () => {
       mail.receipts.tellAll(outbox);
-      member.mailbox.attach(session, member.generation, body.hold ?? false);
+      member.mailbox.attach(member, member.generation, body.hold ?? false);
       joinLinks(session, member, body);
     },
   };

@@ -3,7 +3,7 @@ import { ParleyError } from '../../shared/errors.ts';
 import { foldName } from '../../shared/names.ts';
 import type { parley } from '../../shared/protocol.js';
 import { AccountSet } from '../account-set.ts';
-import type { LinkSession } from '../links/links.ts';
+import type { Member } from '../member.ts';
 import type { Session } from '../session.ts';
 import type { AccountRecord } from '../store/store.ts';
 import { memberOf } from './account.ts';
@@ -13,7 +13,8 @@ import type { Answer } from './table.ts';
 const pageEntries = 500;
 const done: Answer = { reply: { done: {} } };
 
-function linkSession(session: Session): LinkSession {
+/** The login of a connection that takes part in links. */
+function attached(session: Session): Member {
   const member = memberOf(session);
   if (!member.outbox) throw new ParleyError('wrong_state', 'Attach comes before anything about links.');
   return member;
@@ -27,10 +28,10 @@ async function otherAccount(session: Session, name: string): Promise<AccountReco
 
 export async function getAddress(session: Session, { name }: parley.GetAddress.$Properties): Promise<Answer> {
   const { links, store } = session.services;
-  const asker = linkSession(session);
+  const asker = attached(session);
   const target = await otherAccount(session, name ?? '');
   const blocks = session.services.mail.mailbox(target.id)?.blocks ?? new AccountSet(await store.blocks(target.id));
-  if (session.blocks.has(target.id) || blocks.has(asker.account)) {
+  if (asker.blocks.has(target.id) || blocks.has(asker.account)) {
     throw new ParleyError('blocked', `You and ${target.name} are in a block.`);
   }
   await links.ask(asker, target.id);
@@ -38,9 +39,9 @@ export async function getAddress(session: Session, { name }: parley.GetAddress.$
 }
 
 export async function allow(session: Session, { name, forMs, once }: parley.Allow.$Properties): Promise<Answer> {
-  const giver = linkSession(session);
+  const giver = attached(session);
   const asker = await otherAccount(session, name ?? '');
-  if (session.blocks.has(asker.id)) throw new ParleyError('blocked', `You have blocked ${asker.name}.`);
+  if (giver.blocks.has(asker.id)) throw new ParleyError('blocked', `You have blocked ${asker.name}.`);
   const blocks = await session.services.store.blocks(asker.id);
   if (blocks.includes(giver.account)) throw new ParleyError('blocked', `You and ${asker.name} are in a block.`);
   await session.services.links.allow(giver.account, asker.id, forMs ?? 0, once ?? false);
@@ -48,14 +49,14 @@ export async function allow(session: Session, { name, forMs, once }: parley.Allo
 }
 
 export async function deny(session: Session, { name }: parley.Deny.$Properties): Promise<Answer> {
-  const target = linkSession(session);
+  const target = attached(session);
   const asker = await otherAccount(session, name ?? '');
   await session.services.links.deny(target.account, asker.id);
   return done;
 }
 
 export async function revoke(session: Session, { name }: parley.Revoke.$Properties): Promise<Answer> {
-  const { account } = linkSession(session);
+  const { account } = attached(session);
   const other = await otherAccount(session, name ?? '');
   if (!(await session.services.links.end(account, other.id, 'revoked'))) {
     throw new ParleyError('no_consent', `There is no consent between you and ${other.name}.`);
@@ -83,16 +84,16 @@ export async function consents(session: Session, { after }: parley.Consents.$Pro
 }
 
 export async function introduce(session: Session, { account }: parley.Introduce.$Properties): Promise<Answer> {
-  await session.services.links.introduce(linkSession(session), account ?? 0);
+  await session.services.links.introduce(attached(session), account ?? 0);
   return done;
 }
 
 export async function punch(session: Session, { account }: parley.Punch.$Properties): Promise<Answer> {
-  await session.services.links.punch(linkSession(session), account ?? 0);
+  await session.services.links.punch(attached(session), account ?? 0);
   return done;
 }
 
 export async function tunnelOpen(session: Session, { account }: parley.TunnelOpen.$Properties): Promise<Answer> {
-  const opened = await session.services.links.openTunnel(linkSession(session), account ?? 0);
+  const opened = await session.services.links.openTunnel(attached(session), account ?? 0);
   return { reply: { tunnelOpened: { ...opened, account: account ?? 0 } } };
 }

@@ -26,11 +26,11 @@ export function broadcast(session: Session, { body, sentAtMs }: parley.Broadcast
   let leftOut = 0;
   for (const { account, listener, blocks } of presence.people()) {
     if (account === from || !listener) continue;
-    const blocked = blocks.has(from) || session.blocks.has(account);
+    const blocked = blocks.has(from) || member.blocks.has(account);
     if (!blocked && listener.notice(bytes)) handed++;
     else leftOut++;
   }
-  session.charge(1 + Math.floor((handed + leftOut) / recipientsPerCharge));
+  session.pace.spend(1 + Math.floor((handed + leftOut) / recipientsPerCharge));
   return { reply: { broadcasted: { handed, leftOut } } };
 }
 

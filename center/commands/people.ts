@@ -19,9 +19,10 @@ type Entry = { account: number; name: string; online: boolean };
 
 /** Not shown where either has blocked the other. */
 function seesOnline(session: Session, account: number): boolean {
-  if (account === session.account) return true;
+  const self = memberOf(session);
+  if (account === self.account) return true;
   const person = session.services.presence.person(account);
-  return person !== undefined && !session.blocks.has(account) && !person.blocks.has(session.account);
+  return person !== undefined && !self.blocks.has(account) && !person.blocks.has(self.account);
 }
 
 export async function openAccount(session: Session, name: string): Promise<AccountRecord> {
