@@ -1,5 +1,4 @@
 // What a mailbox hands to the store: its messages in queue order, as runs, one of them on its way at a time.
-import type { Chunk } from '../chunks.ts';
 import { type AppendRun, StoreError } from '../store/store.ts';
 import type { Backlog } from './backlog.ts';
 import { acceptEntry, type Entry } from './entry.ts';
@@ -119,23 +118,18 @@ export class Commits {
       if (number > flow.marked) flow.marked = number;
       this.#progress.mark(flow);
     }
-    const { frames, held } = gather(entries, bytes);
+    const frames = gather(entries, bytes);
     const { flows, marks } = this.#progress.takeMarks((flow) => Math.max(flow.marked, flow.accepted));
     const reservedTo = this.#positions.wanted;
     const run: AppendRun = { first: entries[0]!.position, last, count: entries.length, frames, marks, reservedTo };
-    const { store, pool } = this.#office;
-    // An acknowledgement may come before the store has copied the bytes: they are held until it answers.
-    if (held) held.refs++;
-    store.append(this.#owner.account, run).then(
+    this.#office.store.append(this.#owner.account, run).then(
       (result) => {
-        if (held) pool.release(held);
         this.#onItsWay = false;
         if (result === 'gone') return this.#owner.vanish();
         this.#positions.reserved(reservedTo);
         this.#accept(last);
       },
       (error: unknown) => {
-        if (held) pool.release(held);
         this.#onItsWay = false;
         this.#postedTo = before;
         this.#takeBack(entries, flows);
@@ -204,17 +198,16 @@ export class Commits {
   }
 }
 
-/** The frames of these entries, one after the other; held is the chunk they lie in where no copy was needed. */
-function gather(entries: Entry[], bytes: number): { frames: Uint8Array; held: Chunk | null } {
-  const first = entries[0]!;
-  const held = first.chunk!;
-  if (entries.every((entry) => entry.chunk === held) && contiguous(entries)) {
-    return { frames: held.buffer.subarray(first.start, first.start + bytes), held };
+/** The frames of these entries, one after the other: as they lie where that is so, for the store copies them at once. */
+function gather(entries: Entry[], bytes: number): Uint8Array {
+  const { chunk: shared, start } = entries[0]!;
+  if (entries.every(({ chunk }) => chunk === shared) && contiguous(entries)) {
+    return shared!.buffer.subarray(start, start + bytes);
   }
   const frames = Buffer.allocUnsafe(bytes);
   let at = 0;
   for (const { chunk, start, bytes: size } of entries) at += chunk!.buffer.copy(frames, at, start, start + size);
-  return { frames, held: null };
+  return frames;
 }
 
 function contiguous(entries: Entry[]): boolean {
