@@ -65,7 +65,8 @@ export interface PresenceOptions {
 
 export class Presence {
   readonly #people = new Map<number, Person>();
-  readonly #changed = new Set<Person>();
+  /** By account, as they are now. */
+  readonly #changed = new Map<number, Person>();
   readonly #options: PresenceOptions;
   readonly #bundle: Timeout = { dueTick: 0, expire: () => this.flush() };
 
@@ -136,11 +137,9 @@ export class Presence {
   #person(account: number, name: string, blocks: Blocks): Person {
     const person = new Person(this, account, name, blocks);
     // Gone and back within one bundle: the others need not know.
-    for (const changed of this.#changed) {
-      if (changed.account !== account) continue;
-      person.announced = changed.announced;
-      this.#changed.delete(changed);
-    }
+    const before = this.#changed.get(account);
+    if (before) person.announced = before.announced;
+    this.#changed.delete(account);
     this.#people.set(account, person);
     return person;
   }
@@ -156,17 +155,17 @@ export class Presence {
 
   #change(person: Person): void {
     if (person.online === person.announced) {
-      this.#changed.delete(person);
+      this.#changed.delete(person.account);
       return;
     }
-    this.#changed.add(person);
+    this.#changed.set(person.account, person);
     if (this.#bundle.dueTick === 0) this.#options.wheel.schedule(this.#bundle, this.#options.limits.presenceMs);
   }
 
   /** Tells everybody what changed since the last time. */
   flush(): void {
     const changes: Change[] = [];
-    for (const person of this.#changed) {
+    for (const person of this.#changed.values()) {
       if (person.online === person.announced) continue;
       person.announced = person.online;
       changes.push({ person, entry: { account: person.account, name: person.name, online: person.online } });
