@@ -1,7 +1,8 @@
-// Session tokens: ES256 JWTs (RFC 7519) bound to the key of the peer they were issued to (cnf, RFC 7800).
-import { createPublicKey, type KeyObject } from 'node:crypto';
+// Session tokens: ES256 JWTs (RFC 7519) bound to the key of the peer they were issued to (cnf, RFC 7800), with a stamp.
+import { createHmac, createPublicKey, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { ParleyError } from '../shared/errors.ts';
+import { sameBytes } from '../shared/identity.ts';
 import type { Clock } from './clock.ts';
 
 const algorithm = 'ES256';
@@ -10,6 +11,9 @@ const type = 'parley-session+jwt';
 const audience = 'parley-session';
 /** What is issued is under 600. */
 export const maxTokenLength = 1024;
+/** Between a JWT and its stamp, as between a JWT and its disclosures (RFC 9901): in no JWT. */
+const separator = '~';
+const stampBytes = 32;
 const accountShape = /^[1-9][0-9]{0,15}$/;
 
 export interface IssuedToken {
@@ -27,6 +31,7 @@ export class Tokens {
   readonly #clock: Clock;
   readonly #privateKey: KeyObject;
   readonly #publicKey: KeyObject;
+  readonly #stampKey: KeyObject;
 
   /** tokenKey: the center's private P-256 key for tokens. */
   constructor(options: { centerId: Uint8Array; tokenKey: KeyObject; clock: Clock }) {
@@ -34,6 +39,7 @@ export class Tokens {
     this.#clock = options.clock;
     this.#privateKey = options.tokenKey;
     this.#publicKey = createPublicKey(options.tokenKey);
+    this.#stampKey = stampKeyOf(options.tokenKey);
   }
 
   issue(token: IssuedToken): string {
@@ -46,7 +52,8 @@ export class Tokens {
       exp: Math.floor(token.expiresAtMs / 1000),
       cnf: { kid: token.key },
     };
-    return jwt.sign(payload, this.#privateKey, { algorithm, header: { alg: algorithm, typ: type } });
+    const signed = jwt.sign(payload, this.#privateKey, { algorithm, header: { alg: algorithm, typ: type } });
+    return `${signed}${separator}${this.#stamp(signed).toString('base64url')}`;
   }
 
   /**
@@ -63,9 +70,23 @@ export class Tokens {
 
   #read(token: string): IssuedToken | null {
     if (token.length > maxTokenLength) return null;
-    let verified: jwt.Jwt;
+    const end = token.indexOf(separator);
+    const [signed, stamp] = end < 0 ? [token, ''] : [token.slice(0, end), token.slice(end + 1)];
+    const decoded = this.#isStamped(signed, stamp) ? jwt.decode(signed, { complete: true }) : this.#verified(signed);
+    if (decoded === null) return null;
+    const { header, payload } = decoded;
+    if (header.typ !== type || typeof payload === 'string') return null;
+    const { sub, jti, exp, cnf } = payload;
+    // jsonwebtoken lets a token without exp live for ever.
+    if (typeof exp !== 'number' || exp <= this.#seconds() || typeof jti !== 'string' || jti === '') return null;
+    if (typeof sub !== 'string' || !accountShape.test(sub) || !Number.isSafeInteger(Number(sub))) return null;
+    if (typeof cnf?.kid !== 'string') return null;
+    return { account: Number(sub), jti, key: cnf.kid, expiresAtMs: exp * 1000 };
+  }
+
+  #verified(signed: string): jwt.Jwt | null {
     try {
-      verified = jwt.verify(token, this.#publicKey, {
+      return jwt.verify(signed, this.#publicKey, {
         algorithms: [algorithm],
         audience,
         issuer: this.#issuer,
@@ -75,18 +96,26 @@ export class Tokens {
     } catch {
       return null;
     }
-    const { header, payload } = verified;
-    if (header.typ !== type || typeof payload === 'string') return null;
-    const { sub, jti, exp, cnf } = payload;
-    // jsonwebtoken lets a token without exp live for ever.
-    if (typeof exp !== 'number' || typeof jti !== 'string' || jti === '') return null;
-    if (typeof sub !== 'string' || !accountShape.test(sub) || !Number.isSafeInteger(Number(sub))) return null;
-    if (typeof cnf?.kid !== 'string') return null;
-    return { account: Number(sub), jti, key: cnf.kid, expiresAtMs: exp * 1000 };
+  }
+
+  /** Where all come back at once, verifying what this center has signed itself was a quarter of what a login cost. */
+  #isStamped(signed: string, stamp: string): boolean {
+    const given = Buffer.from(stamp, 'base64url');
+    return given.length === stampBytes && sameBytes(given, this.#stamp(signed));
+  }
+
+  #stamp(signed: string): Buffer {
+    return createHmac('sha256', this.#stampKey).update(signed).digest();
   }
 
   #seconds(): number {
     // jsonwebtoken takes 0 for "not given" and would use the wall clock.
     return Math.max(1, Math.floor(this.#clock.now() / 1000));
   }
+}
+
+/** Who has the one key has the other: no more can be made with the stamp than with the signature. */
+function stampKeyOf(tokenKey: KeyObject): KeyObject {
+  const secret = tokenKey.export({ type: 'pkcs8', format: 'der' });
+  return createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'parley token stamp 1', stampBytes)));
 }

@@ -2,6 +2,7 @@ import { createHmac, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import jwt from 'jsonwebtoken';
+import sinon from 'sinon';
 import { Clock } from '../../center/clock.ts';
 import { maxTokenLength, Tokens } from '../../center/tokens.ts';
 import { ParleyError } from '../../shared/errors.ts';
@@ -38,6 +39,8 @@ describe('Tokens', () => {
     cnf: { kid: key },
   };
 
+  afterEach(() => sinon.restore());
+
   beforeEach(() => {
     nowMs = startMs;
     const clock = new Clock(
@@ -49,6 +52,9 @@ describe('Tokens', () => {
   });
 
   const issue = () => tokens.issue({ account: 2 ** 32, jti: 'session-1', key, expiresAtMs: startMs + 30 * dayMs });
+
+  /** A token without its stamp. */
+  const signedPart = (token: string) => token.slice(0, token.indexOf('~'));
 
   function expectRefused(token: string, withKey = key): void {
     let thrown: unknown;
@@ -77,7 +83,7 @@ describe('Tokens', () => {
   });
 
   it('carry the claims of RFC 7519 and 7800 and no more', () => {
-    const decoded = jwt.decode(issue(), { complete: true });
+    const decoded = jwt.decode(signedPart(issue()), { complete: true });
     expect(decoded?.header).to.deep.equal(header);
     expect(decoded?.payload).to.deep.equal({ ...payload, exp: startMs / 1000 + 30 * 86_400 });
   });
@@ -107,8 +113,34 @@ describe('Tokens', () => {
   it('of another center, or signed by another key, are refused', () => {
     const clock = new Clock(startMs);
     const token = { account: 5, jti: 'a', key, expiresAtMs: startMs + dayMs };
-    expectRefused(new Tokens({ centerId, tokenKey: generateKey(), clock }).issue(token));
-    expectRefused(new Tokens({ centerId: randomBytes(16), tokenKey, clock }).issue(token));
+    const ofAnotherKey = new Tokens({ centerId, tokenKey: generateKey(), clock }).issue(token);
+    expectRefused(ofAnotherKey);
+    expectRefused(signedPart(ofAnotherKey));
+    const ofAnotherCenter = signedPart(new Tokens({ centerId: randomBytes(16), tokenKey, clock }).issue(token));
+    expectRefused(ofAnotherCenter);
+  });
+
+  it('are good by the signature where the stamp is missing or another', () => {
+    const token = issue();
+    const signed = signedPart(token);
+    const another = tokens.issue({ account: 7, jti: 'session-2', key, expiresAtMs: startMs + dayMs });
+    const stampOfAnother = another.slice(another.indexOf('~'));
+    for (const same of [token, signed, `${signed}~`, `${signed}~AAAA`, `${token}~`, signed + stampOfAnother]) {
+      expect(tokens.verify(same, key), same).to.include({ account: 2 ** 32, jti: 'session-1' });
+    }
+  });
+
+  it('with a stamp are good without looking at the signature, and end as others do', () => {
+    const verify = sinon.spy(jwt, 'verify');
+    const token = issue();
+    expect(tokens.verify(token, key).jti).to.equal('session-1');
+    expect(verify.callCount).to.equal(0);
+    expect(tokens.verify(signedPart(token), key).jti).to.equal('session-1');
+    expect(verify.callCount).to.equal(1);
+    expectRefused(token, 'SHA256:another');
+    nowMs = startMs + 30 * dayMs;
+    expectRefused(token);
+    expect(verify.callCount).to.equal(1);
   });
 
   it('are refused for any wrong claim, properly signed as they may be', () => {
@@ -166,15 +198,21 @@ describe('Tokens', () => {
 
   it('altered anywhere are refused', () => {
     const token = issue();
+    const { length } = signedPart(token);
     fc.assert(
       // The last character of the signature has bits that mean nothing.
-      fc.property(fc.nat({ max: token.length - 2 }), fc.constantFrom(...'ABCDabcd0189-_.= \n'), (index, character) => {
+      fc.property(fc.nat({ max: length - 2 }), fc.constantFrom(...'ABCDabcd0189-_.=~ \n'), (index, character) => {
         fc.pre(token[index] !== character);
-        expectRefused(token.slice(0, index) + character + token.slice(index + 1));
+        const altered = token.slice(0, index) + character + token.slice(index + 1);
+        expectRefused(altered);
+        expectRefused(altered.slice(0, length));
       }),
       { numRuns: 300 },
     );
-    for (let length = 0; length < token.length - 1; length += 7) expectRefused(token.slice(0, length));
+    for (let kept = 0; kept < length - 1; kept += 7) {
+      expectRefused(token.slice(0, kept));
+      expectRefused(token.slice(0, kept) + token.slice(length));
+    }
   });
 
   it('that are no tokens are refused', () => {
