@@ -103,7 +103,11 @@ export async function login(
  * one stays good until that is used. Throws bad_token; entering throws displaced where a login elsewhere took the
  * session's place and is live, banned, or bad_token.
  */
-export function resume(services: LoginServices, request: { token: string; key: string }): Admission {
+export function resume(
+  services: LoginServices,
+  request: { token: string; key: string },
+  from: Pick<From, 'address'>,
+): Admission {
   const { store, tokens, clock } = services;
   const token = tokens.verify(request.token, request.key);
   const { account, jti } = token;
@@ -111,7 +115,7 @@ export function resume(services: LoginServices, request: { token: string; key: s
   const next = isToRenew ? newSession(services, request.key, loginOf(jti)) : null;
   return {
     account,
-    record: () => store.resumeSession(account, jti, next),
+    record: () => store.resumeSession(account, jti, next, countedAddress(from.address)),
     enter(record) {
       if (record?.session?.jti !== jti) throw whyEnded(record, jti, clock.now());
       if (next) return loggedIn(services, record, record.generation, next);
@@ -119,16 +123,6 @@ export function resume(services: LoginServices, request: { token: string; key: s
       return { account: record, generation, token: request.token, tokenExpiresAtMs: token.expiresAtMs, jti };
     },
   };
-}
-
-/** For who came back. The key is familiar since the login; the address may be new, and is written only then. */
-export async function rememberAddress(
-  { store }: Pick<LoginServices, 'store'>,
-  { account, key }: { account: number; key: string },
-  from: Pick<From, 'address'>,
-): Promise<void> {
-  const address = countedAddress(from.address);
-  if (!(await store.isFamiliar(account, '', address))) await store.addFamiliar(account, key, address);
 }
 
 /** Why a token that is good in itself does not let in. */

@@ -14,7 +14,6 @@ import {
   type LoggedIn,
   login as logIn,
   register as registerAccount,
-  rememberAddress,
   resume as resumeSession,
 } from '../login.ts';
 import type { Credentials, Member } from '../member.ts';
@@ -48,13 +47,9 @@ export function login(session: Session, body: parley.Login.$Properties): Promise
 export async function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
   const { services, from } = session;
   const answer = await enter(session, body, continuedText, (key) =>
-    resumeSession(services, { token: body.token ?? '', key }),
+    resumeSession(services, { token: body.token ?? '', key }, from),
   );
   services.sessions.proved(from);
-  const { account, key } = memberOf(session);
-  rememberAddress(services, { account, key }, from).catch((error: unknown) => {
-    services.log.warn({ err: error, account }, 'an address was not remembered');
-  });
   return answer;
 }
 

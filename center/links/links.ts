@@ -59,7 +59,8 @@ export class Links {
     this.#probes = new Probes({
       ...options,
       isAttached: (session) => this.#attached.get(session.account) === session,
-      onVerified: (session) => this.#introduceAll(session),
+      onVerified: async (session) =>
+        this.#introduceAll(session, await options.store.consents(session.account, options.clock.now())),
     });
   }
 
@@ -69,11 +70,11 @@ export class Links {
   async attach(session: LinkSession): Promise<void> {
     const { store, clock } = this.#options;
     this.#attached.set(session.account, session);
-    const [asked] = await Promise.all([
-      store.addressRequests(session.account, clock.now() - dayMs, maxRequestsShown),
-      this.#introduceAll(session),
-    ]);
-    for (const from of asked) {
+    const now = clock.now();
+    const asked = { afterMs: now - dayMs, limit: maxRequestsShown };
+    const { consents, requests } = await store.consentsAndRequests(session.account, now, asked);
+    this.#introduceAll(session, consents);
+    for (const from of requests) {
       const account = await store.account(from);
       if (account) this.#send(session, { addressRequest: { from, fromName: account.name } });
     }
@@ -186,10 +187,8 @@ export class Links {
     }
   }
 
-  async #introduceAll(session: LinkSession): Promise<void> {
-    const { store, clock } = this.#options;
+  #introduceAll(session: LinkSession, consents: ConsentRecord[]): void {
     const met = new Set<number>();
-    const consents = await store.consents(session.account, clock.now());
     for (const consent of consents.sort((a, b) => b.untilMs - a.untilMs)) {
       const other = otherOf(consent, session.account);
       if (met.has(other)) continue;

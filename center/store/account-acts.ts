@@ -41,7 +41,10 @@ type AccountActs = Pick<
   | 'setOffline'
 >;
 
-export function accountActs(db: DatabaseSync): AccountActs {
+export function accountActs(
+  db: DatabaseSync,
+  { isFamiliar, addFamiliar }: Pick<Acts, 'isFamiliar' | 'addFamiliar'>,
+): AccountActs {
   const byId = query<AccountRow>(db, 'SELECT * FROM accounts WHERE id = ?');
   const byName = query<AccountRow>(db, 'SELECT * FROM accounts WHERE folded = ?');
   const page = query<AccountRow>(db, 'SELECT * FROM accounts WHERE folded > ? ORDER BY folded LIMIT ?');
@@ -141,7 +144,7 @@ export function accountActs(db: DatabaseSync): AccountActs {
       return { generation: begin(row, session) };
     },
 
-    resumeSession(id, jti, next) {
+    resumeSession(id, jti, next, address) {
       const row = byId.get(id);
       if (!row) return null;
       if (row.state === 'removed' || (row.jti !== jti && row.next_jti !== jti)) return recordOf(row);
@@ -156,6 +159,7 @@ export function accountActs(db: DatabaseSync): AccountActs {
         const { generation, next_jti, session_key, session_expires_at_ms } = resumed;
         setSession.run(generation, jti, next_jti, session_key, session_expires_at_ms, id);
       }
+      if (!isFamiliar(id, '', address)) addFamiliar(id, row.session_key ?? '', address);
       return recordOf(resumed);
     },
 

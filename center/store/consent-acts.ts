@@ -1,6 +1,7 @@
 // Who has asked for whose address, and who lets whom reach it directly, until when.
 import type { DatabaseSync } from 'node:sqlite';
 import { type Acts, query } from './acts.ts';
+import type { ConsentRecord } from './store.ts';
 
 interface ConsentRow {
   giver: number;
@@ -11,7 +12,7 @@ interface ConsentRow {
 
 export function consentActs(
   db: DatabaseSync,
-): Pick<Acts, 'askAddress' | 'addressRequests' | 'denyAddress' | 'allowAddress' | 'consents' | 'endConsents'> {
+): Pick<Acts, 'askAddress' | 'denyAddress' | 'allowAddress' | 'consents' | 'consentsAndRequests' | 'endConsents'> {
   const request = query<{ asked_at_ms: number; silent_until_ms: number }>(
     db,
     'SELECT asked_at_ms, silent_until_ms FROM address_requests WHERE target = ? AND asker = ?',
@@ -44,6 +45,19 @@ export function consentActs(
   );
   const dropEnded = query(db, 'DELETE FROM consents WHERE until_ms <= ? AND (giver = ? OR asker = ?)');
 
+  function consents(account: number, nowMs: number): ConsentRecord[] {
+    const rows = consentsOf.all(account);
+    const live = rows.filter(({ until_ms }) => until_ms > nowMs);
+    if (live.length < rows.length) dropEnded.run(nowMs, account, account);
+    return live.map(({ giver, asker, until_ms, once }) => ({ giver, asker, untilMs: until_ms, once: once === 1 }));
+  }
+
+  function requests(target: number, askedAfterMs: number, limit: number): number[] {
+    // Most have none, and looking costs a fraction of sorting nothing.
+    if (!anyRequest.get(target)) return [];
+    return openRequests.all(target, askedAfterMs, limit).map(({ asker }) => asker);
+  }
+
   return {
     askAddress(target, asker, nowMs, openForMs) {
       const before = request.get(target, asker);
@@ -51,12 +65,6 @@ export function consentActs(
       if (before && before.silent_until_ms === 0 && before.asked_at_ms > nowMs - openForMs) return 'open';
       putRequest.run(target, asker, nowMs, 0);
       return 'asked';
-    },
-
-    addressRequests(target, askedAfterMs, limit) {
-      // Most have none, and looking costs a fraction of sorting nothing.
-      if (!anyRequest.get(target)) return [];
-      return openRequests.all(target, askedAfterMs, limit).map(({ asker }) => asker);
     },
 
     denyAddress(target, asker, nowMs, silentUntilMs) {
@@ -68,11 +76,10 @@ export function consentActs(
       putConsent.run(giver, asker, untilMs, Number(once));
     },
 
-    consents(account, nowMs) {
-      const rows = consentsOf.all(account);
-      const live = rows.filter(({ until_ms }) => until_ms > nowMs);
-      if (live.length < rows.length) dropEnded.run(nowMs, account, account);
-      return live.map(({ giver, asker, until_ms, once }) => ({ giver, asker, untilMs: until_ms, once: once === 1 }));
+    consents,
+
+    consentsAndRequests(account, nowMs, asked) {
+      return { consents: consents(account, nowMs), requests: requests(account, asked.afterMs, asked.limit) };
     },
 
     endConsents(account, other) {

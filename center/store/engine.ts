@@ -83,7 +83,8 @@ export class Engine {
       const rows = new MailboxRows(db);
       this.#recent = openRecent(db, rows, file);
       const mail = mailboxActs(db, rows, this.#recent);
-      this.#acts = { ...accountActs(db), ...peopleActs(db), ...consentActs(db), ...mail, ...centerActs(db) };
+      const people = peopleActs(db);
+      this.#acts = { ...accountActs(db, people), ...people, ...consentActs(db), ...mail, ...centerActs(db) };
       this.#pageBytes = pragma(db, 'page_size');
       this.#tail = new TailFile(file, this.#pageBytes);
     } catch (error) {

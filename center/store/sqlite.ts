@@ -113,10 +113,10 @@ class SqliteStore implements Store {
   readonly isFamiliar = this.#act('isFamiliar');
   readonly contacts = this.#act('contacts');
   readonly askAddress = this.#act('askAddress');
-  readonly addressRequests = this.#act('addressRequests');
   readonly denyAddress = this.#act('denyAddress');
   readonly allowAddress = this.#act('allowAddress');
   readonly consents = this.#act('consents');
+  readonly consentsAndRequests = this.#act('consentsAndRequests');
   readonly endConsents = this.#act('endConsents');
   readonly openMailbox = this.#act('openMailbox');
   readonly read = this.#act('read');

@@ -115,13 +115,15 @@ export interface Store {
   ): Promise<{ generation: number } | 'conflict' | 'gone'>;
   /**
    * A resume. Where jti names the live session, be it the current one or the next, it is the current one from now on, the
-   * account is online, not closing any more, and next is issued if given. The account as it is then, whatever became of
-   * the session: its record tells.
+   * account is online, not closing any more, next is issued if given, and address, where the account has not logged in
+   * from it before, remembered as addFamiliar does. The account as it is then, whatever became of the session: its record
+   * tells.
    */
   resumeSession(
     id: number,
     jti: string,
     next: { jti: string; expiresAtMs: number } | null,
+    address: string,
   ): Promise<AccountRecord | null>;
   /** Ends that session if it is the live one (jti may be either of its two); null ends any. */
   endSession(id: number, jti: string | null): Promise<void>;
@@ -160,14 +162,18 @@ export interface Store {
   // --- consents ---
   /** A request for an address; open: it is there already; silent: it was denied a short while ago. */
   askAddress(target: number, asker: number, nowMs: number, openForMs: number): Promise<'asked' | 'open' | 'silent'>;
-  /** Accounts with an open request to this one, oldest first. */
-  addressRequests(target: number, askedAfterMs: number, limit: number): Promise<number[]>;
   /** Closes the request, if any; further ones are silent until then. */
   denyAddress(target: number, asker: number, nowMs: number, silentUntilMs: number): Promise<void>;
   /** Closes the request, if any, and records the consent in place of an earlier one. */
   allowAddress(giver: number, asker: number, untilMs: number, once: boolean): Promise<void>;
   /** Live ones, given and received; those that ended are forgotten. */
   consents(account: number, nowMs: number): Promise<ConsentRecord[]>;
+  /** For who has come: consents as above, and accounts with an open request to this one, oldest first, at most limit. */
+  consentsAndRequests(
+    account: number,
+    nowMs: number,
+    asked: { afterMs: number; limit: number },
+  ): Promise<{ consents: ConsentRecord[]; requests: number[] }>;
   /** Ends those between the two, or, where other is null, all that hold only once; returns the other accounts concerned. */
   endConsents(account: number, other: number | null): Promise<number[]>;
 

@@ -85,7 +85,7 @@ export function accountConformance(test: StoreUnderTest): void {
       const record = await test.store.account(1);
       expect(record?.generation).to.equal(2);
       expect(record?.session).to.deep.equal(session('two'));
-      expect((await test.store.resumeSession(1, 'one', null))?.session).to.deep.equal(session('two'));
+      expect((await test.store.resumeSession(1, 'one', null, '::1'))?.session).to.deep.equal(session('two'));
     });
 
     it('claims once when retried', async () => {
@@ -111,9 +111,9 @@ export function accountConformance(test: StoreUnderTest): void {
       await test.store.claimSession(1, 0, session('one'));
       await test.store.setOffline([1]);
       await test.store.setState(1, 'closing');
-      const resumed = await test.store.resumeSession(1, 'one', null);
+      const resumed = await test.store.resumeSession(1, 'one', null, '::1');
       expect(resumed).to.deep.include({ state: 'open', generation: 1, session: session('one') });
-      expect(await test.store.resumeSession(1, 'one', null)).to.deep.equal(resumed);
+      expect(await test.store.resumeSession(1, 'one', null, '::1')).to.deep.equal(resumed);
       await test.reopen();
       expect(await test.store.account(1)).to.deep.equal(resumed);
       expect(await test.store.onlineAccounts()).to.have.length(1);
@@ -136,20 +136,20 @@ export function accountConformance(test: StoreUnderTest): void {
     it('issues the next jti at a resume: the old one counts until that is used', async () => {
       await test.store.claimSession(1, 0, session('one'));
       const two = { jti: 'two', expiresAtMs: 6000 };
-      const renewed = await test.store.resumeSession(1, 'one', two);
+      const renewed = await test.store.resumeSession(1, 'one', two, '::1');
       expect(renewed?.session).to.deep.equal({ jti: 'one', nextJti: 'two', key: 'key', expiresAtMs: 6000 });
-      expect(await test.store.resumeSession(1, 'one', two)).to.deep.equal(renewed);
-      expect(await test.store.resumeSession(1, 'one', null)).to.deep.equal(renewed);
+      expect(await test.store.resumeSession(1, 'one', two, '::1')).to.deep.equal(renewed);
+      expect(await test.store.resumeSession(1, 'one', null, '::1')).to.deep.equal(renewed);
       await test.reopen();
       const three = { jti: 'three', expiresAtMs: 7000 };
-      const used = await test.store.resumeSession(1, 'two', three);
+      const used = await test.store.resumeSession(1, 'two', three, '::1');
       expect(used).to.have.nested.property('session.jti', 'two');
       expect(used).to.have.property('generation', 1);
-      expect(await test.store.resumeSession(1, 'two', three)).to.deep.equal(used);
+      expect(await test.store.resumeSession(1, 'two', three, '::1')).to.deep.equal(used);
       const four = { jti: 'four', expiresAtMs: 8000 };
-      expect(await test.store.resumeSession(1, 'one', four), 'used up').to.deep.equal(used);
+      expect(await test.store.resumeSession(1, 'one', four, '::1'), 'used up').to.deep.equal(used);
       expect(await test.store.account(1)).to.deep.equal(used);
-      expect((await test.store.resumeSession(1, 'three', null))?.session).to.deep.equal({
+      expect((await test.store.resumeSession(1, 'three', null, '::1'))?.session).to.deep.equal({
         jti: 'three',
         nextJti: null,
         key: 'key',
@@ -158,14 +158,17 @@ export function accountConformance(test: StoreUnderTest): void {
     });
 
     it('resumes nothing of an account that is not there, and opens none that is removed', async () => {
-      expect(await test.store.resumeSession(2, 'one', null)).to.equal(null);
+      expect(await test.store.resumeSession(2, 'one', null, '::1')).to.equal(null);
       await test.store.claimSession(1, 0, session('one'));
       await test.store.removeAccount(1);
-      expect(await test.store.resumeSession(1, 'one', null)).to.deep.include({ state: 'removed', session: null });
+      expect(await test.store.resumeSession(1, 'one', null, '::1')).to.deep.include({
+        state: 'removed',
+        session: null,
+      });
     });
 
     it('ends the session that is named, by either of its names, or any', async () => {
-      const renew = (jti: string) => test.store.resumeSession(1, jti, { jti: `${jti} next`, expiresAtMs: 9000 });
+      const renew = (jti: string) => test.store.resumeSession(1, jti, { jti: `${jti} next`, expiresAtMs: 9000 }, '::1');
       await test.store.claimSession(1, 0, session('one'));
       await test.store.endSession(1, 'other');
       expect((await renew('one'))?.session).to.have.property('nextJti', 'one next');
@@ -184,7 +187,7 @@ export function accountConformance(test: StoreUnderTest): void {
       await test.store.claimSession(1, 0, session('one'));
       expect(await test.store.setPassword(1, 'new', session('two'))).to.deep.equal({ generation: 2 });
       expect(await test.store.setPassword(1, 'new', session('two'))).to.deep.equal({ generation: 2 });
-      const resumed = await test.store.resumeSession(1, 'one', null);
+      const resumed = await test.store.resumeSession(1, 'one', null, '::1');
       expect(resumed).to.deep.include({ passwordHash: 'new', session: session('two') });
       expect(await test.store.setPassword(1, 'newer', null)).to.deep.equal({ generation: 2 });
       await test.reopen();
@@ -238,7 +241,7 @@ export function accountConformance(test: StoreUnderTest): void {
       await test.store.append(1, makeRun({ first: 1, from: 2, outbox: outboxB }));
       await test.store.append(2, makeRun({ first: 1, from: 1 }));
       expect(await test.store.removeAccount(1)).to.equal('waiting');
-      expect((await test.store.resumeSession(1, 'one', null))?.session?.jti).to.equal('one');
+      expect((await test.store.resumeSession(1, 'one', null, '::1'))?.session?.jti).to.equal('one');
       await test.store.discard(1, 1);
       expect(await test.store.removeAccount(1)).to.equal('removed');
       expect(await test.store.removeAccount(1)).to.equal('removed');
@@ -306,6 +309,18 @@ export function accountConformance(test: StoreUnderTest): void {
       expect(await test.store.isFamiliar(1, 'other', '::1')).to.equal(true);
       expect(await test.store.isFamiliar(1, 'other', 'elsewhere')).to.equal(false);
       expect(await test.store.isFamiliar(2, 'key', '::1')).to.equal(false);
+    });
+
+    it('remembers from where a session was resumed, if the account was never there', async () => {
+      await test.store.claimSession(1, 0, session('one'));
+      await test.store.resumeSession(1, 'one', null, 'cafe');
+      await test.store.resumeSession(1, 'one', null, 'cafe');
+      await test.store.resumeSession(1, 'another', null, 'elsewhere');
+      await test.store.resumeSession(2, 'one', null, 'elsewhere');
+      expect(await test.store.isFamiliar(1, '', 'cafe')).to.equal(true);
+      expect(await test.store.isFamiliar(1, 'key', ''), 'with the key of the session').to.equal(true);
+      expect(await test.store.isFamiliar(1, '', 'elsewhere'), 'not by the token of no session').to.equal(false);
+      expect(await test.store.isFamiliar(2, '', 'elsewhere')).to.equal(false);
     });
 
     it('remembers the last 64 of them', async () => {

@@ -2,6 +2,7 @@
 import type { Store } from '../../../center/store/store.ts';
 import { accountConformance } from './conformance-accounts.ts';
 import { centerConformance } from './conformance-center.ts';
+import { consentConformance } from './conformance-consents.ts';
 import { mailboxConformance } from './conformance-mailboxes.ts';
 
 /** One place where an engine keeps data. */
@@ -44,6 +45,7 @@ export function storeConformance(name: string, makePlace: () => Promise<StorePla
     });
 
     accountConformance(test);
+    consentConformance(test);
     mailboxConformance(test);
     centerConformance(test);
 
