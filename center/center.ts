@@ -58,6 +58,7 @@ export class Center {
   readonly #listener: Listener;
   readonly #release: () => void;
   readonly #timers: NodeJS.Timeout[];
+  #expiring: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
 
   /** Rejects with an error that says what to do: directory in use or not writable, damaged files, address in use. */
@@ -120,8 +121,14 @@ export class Center {
     ];
     const { expireMailAfterMs } = parts.options;
     if (expireMailAfterMs) {
-      void this.#expire(expireMailAfterMs);
-      this.#timers.push(setInterval(() => void this.#expire(expireMailAfterMs), expiryMs).unref());
+      // One round at a time, however long it takes.
+      const expire = (): void => {
+        this.#expiring ??= this.#expire(expireMailAfterMs).finally(() => {
+          this.#expiring = null;
+        });
+      };
+      expire();
+      this.#timers.push(setInterval(expire, expiryMs).unref());
     }
   }
 
@@ -131,11 +138,12 @@ export class Center {
       const deliver = this.adminServices().deliverNotices;
       const count = await expireMail({ store, mail, deliver }, clock.now() - afterMs);
       if (count === 0) return;
-      await mail.recount();
       log.info({ count }, 'mail expired; its senders are told');
     } catch (error) {
-      if (!this.#stopping) log.error({ err: error }, 'mail that is too old could not be taken away');
+      if (this.#stopping) return;
+      log.error({ err: error }, 'mail that is too old could not all be taken away');
     }
+    await mail.recount().catch(() => undefined);
   }
 
   /** What is in memory now: open connections, accounts online, mailboxes and outboxes. */

@@ -31,7 +31,7 @@ export function mailboxActs(db: DatabaseSync, rows: MailboxRows, recent: Recent)
   const blocksOf = query<{ blocked: number }>(db, 'SELECT blocked FROM blocks WHERE account = ?');
   const olderThan = query<{ account: number }>(
     db,
-    'SELECT DISTINCT account FROM runs WHERE received_at_ms < ? ORDER BY account LIMIT ?',
+    'SELECT DISTINCT account FROM runs WHERE received_at_ms < ? AND account > ? ORDER BY account LIMIT ?',
   );
   const sumOfBytes = query<{ bytes: number }>(db, 'SELECT coalesce(sum(bytes), 0) AS bytes FROM runs');
 
@@ -152,8 +152,8 @@ export function mailboxActs(db: DatabaseSync, rows: MailboxRows, recent: Recent)
       });
     },
 
-    mailboxesOlderThan(receivedAtMs, limit) {
-      return olderThan.all(receivedAtMs, limit).map((row) => row.account);
+    mailboxesOlderThan(receivedAtMs, { after, limit }) {
+      return olderThan.all(receivedAtMs, after, limit).map((row) => row.account);
     },
 
     totalBytes() {

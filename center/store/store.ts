@@ -201,8 +201,8 @@ export interface Store {
   discard(id: number, position: number): Promise<void>;
   /** All marks of this outbox, with the recipients. */
   outbox(sender: number, outbox: Uint8Array): Promise<{ recipient: number; accepted: number; stored: number }[]>;
-  /** Accounts whose mailbox holds mail received before this time; at most limit. */
-  mailboxesOlderThan(receivedAtMs: number, limit: number): Promise<number[]>;
+  /** Accounts whose mailbox holds mail received before this time, in the order of their ids, after this one; at most limit. */
+  mailboxesOlderThan(receivedAtMs: number, page: { after: number; limit: number }): Promise<number[]>;
   /** Bytes in all mailboxes together. */
   totalBytes(): Promise<number>;
 

@@ -1,21 +1,26 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { expireMail } from '../../center/expiry.ts';
+import { StoreError } from '../../center/store/store.ts';
 import { type DeliverNotices, encodeNotice, noticeOutbox } from '../../center/undeliverable.ts';
 import { overriding, Room } from '../helpers/room.ts';
+import { makeRun } from './store/run.ts';
 
 describe('expired mail', () => {
   let room: Room;
   let gate: PromiseWithResolvers<void> | null;
   let reads: number;
+  let unreadable: number;
 
   beforeEach(async () => {
     gate = null;
     reads = 0;
+    unreadable = 0;
     room = await Room.open({
       wrap: (store) =>
         overriding(store, (store) => ({
           read: async (...asked) => {
+            if (asked[0] === unreadable) throw new StoreError('damaged', 'damaged');
             const runs = await store.read(...asked);
             reads++;
             await gate?.promise;
@@ -121,6 +126,39 @@ describe('expired mail', () => {
     expect((await again.attach()).waiting).to.equal(3);
   });
 
+  describe('of very many', () => {
+    const count = 120;
+    const ids = Array.from({ length: count }, (_, index) => index + 1);
+
+    beforeEach(async () => {
+      const { store } = room.services;
+      await Promise.all(
+        ids.flatMap((id) => [
+          store.createAccount({ id, name: `a${id}`, passwordHash: 'x', createdAtMs: 1 }),
+          store.append(id, makeRun({ first: 1, receivedAtMs: 1000 })),
+        ]),
+      );
+    });
+
+    const isEmpty = async (id: number) => (await room.services.store.read(id, 0, 1)).length === 0;
+
+    it('goes, though it stays for many who are there before them', async () => {
+      for (const id of ids.slice(0, -1)) await room.services.mail.openMailbox(id);
+      expect(await expire(2000)).to.equal(1);
+      expect(await isEmpty(count)).to.equal(true);
+      expect(await isEmpty(1)).to.equal(false);
+    });
+
+    it('goes, though one mailbox cannot be read', async () => {
+      unreadable = 1;
+      await expire(2000).then(
+        () => expect.fail('nobody hears of it'),
+        (error: Error) => expect(error.message).to.equal('damaged'),
+      );
+      for (const id of [2, count]) expect(await isEmpty(id)).to.equal(true);
+    });
+  });
+
   it('goes in two rounds at once, where each tells the owner of the other’s mailbox', async () => {
     const [seas, google] = [await room.join('seas'), await room.join('google')];
     seas.message(google.account, 1, 'to google');
@@ -134,7 +172,13 @@ describe('expired mail', () => {
     const { store, mail } = room.services;
     const both = [seas, google].map(({ account }) =>
       expireMail(
-        { store: overriding(store, () => ({ mailboxesOlderThan: async () => [account] })), mail, deliver },
+        {
+          store: overriding(store, () => ({
+            mailboxesOlderThan: async (_, { after }) => (after < account ? [account] : []),
+          })),
+          mail,
+          deliver,
+        },
         beforeMs,
       ),
     );

@@ -302,11 +302,15 @@ function mailTests(test: StoreUnderTest): void {
       await test.store.append(1, makeRun({ first: 2, receivedAtMs: 110 }));
       await test.store.append(2, makeRun({ first: 1, receivedAtMs: 200 }));
       await test.store.append(3, makeRun({ first: 1, receivedAtMs: 300 }));
-      expect(await test.store.mailboxesOlderThan(100, 10)).to.deep.equal([]);
-      expect(await test.store.mailboxesOlderThan(250, 10)).to.have.members([1, 2]);
-      expect(await test.store.mailboxesOlderThan(250, 1)).to.have.length(1);
+      const olderThan = (receivedAtMs: number, after = 0, limit = 10) =>
+        test.store.mailboxesOlderThan(receivedAtMs, { after, limit });
+      expect(await olderThan(100)).to.deep.equal([]);
+      expect(await olderThan(250)).to.deep.equal([1, 2]);
+      expect(await olderThan(250, 0, 1)).to.deep.equal([1]);
+      expect(await olderThan(250, 1)).to.deep.equal([2]);
+      expect(await olderThan(250, 2)).to.deep.equal([]);
       await test.store.discard(1, 2);
-      expect(await test.store.mailboxesOlderThan(250, 10)).to.deep.equal([2]);
+      expect(await olderThan(250)).to.deep.equal([2]);
     });
   });
 }
