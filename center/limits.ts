@@ -1,4 +1,5 @@
 // Every bound of the center, with its default. The command line makes one option of each.
+import { writeSize, writeTime } from './quantities.ts';
 
 interface Limit {
   default: number;
@@ -27,7 +28,7 @@ export const limitTable = {
     unit: 'messages/s',
     help: 'messages of one session; above it is read slower; 0: no limit',
   },
-  messageBurst: { default: 60, unit: 'messages', help: 'messages at once before messagesPerSecond counts' },
+  messageBurst: { default: 60, unit: 'messages', help: 'messages at once before --messages-per-second counts' },
   maxOutputBytes: {
     default: 1_048_576,
     unit: 'bytes',
@@ -40,7 +41,7 @@ export const limitTable = {
   maxRequests: { default: 32, unit: 'requests', help: 'of one session in progress; above it is not read' },
   mailboxMessages: { default: 100_000, unit: 'messages', help: 'waiting in one mailbox' },
   mailboxBytes: { default: 268_435_456, unit: 'bytes', help: 'waiting in one mailbox' },
-  mailboxSenderShare: { default: 10, unit: 'parts', help: 'one sender may fill one part of so many of a mailbox' },
+  mailboxSenderShare: { default: 10, unit: 'parts', help: 'one sender may fill one of so many parts of a mailbox' },
   heartbeatMs: { default: 10_000, unit: 'ms', help: 'how often a peer must send something' },
   silenceMs: { default: 29_000, unit: 'ms', help: 'without a byte before a peer is taken for gone' },
   graceMs: { default: 9_000, unit: 'ms', help: 'after a connection ended before its account is offline' },
@@ -71,6 +72,13 @@ export const limitTable = {
   },
   maxPatternNames: { default: 50_000, unit: 'names', help: 'looked at by one call of users' },
 } as const satisfies Record<string, Limit>;
+
+/** A limit's default as it is written on the command line: `64K`, `10s`, or a number and what it counts. */
+export function writtenDefault({ default: usual, unit }: Limit): string {
+  if (unit === 'bytes') return writeSize(usual);
+  if (unit === 'bytes/s') return `${writeSize(usual)}/s`;
+  return unit === 'ms' ? writeTime(usual) : `${usual} ${unit}`;
+}
 
 export type CenterLimits = { -readonly [Name in keyof typeof limitTable]: number };
 

@@ -6,7 +6,7 @@ import { completionScript, shells } from './completion.ts';
 import { completionHelp, serveHelp } from './help.ts';
 import type { ProgramIo } from './io.ts';
 import { addKeepCommands } from './keep-commands.ts';
-import { type CenterLimits, limitTable } from './limits.ts';
+import { type CenterLimits, limitTable, writtenDefault } from './limits.ts';
 import { isLoopback } from './listener.ts';
 import { type LogLevel, logLevels } from './log.ts';
 import { between, costOption, dataDirOf, dataOption, given, positive, reading } from './options.ts';
@@ -30,8 +30,8 @@ export async function runProgram(argv: string[], io: ProgramIo): Promise<ExitCod
   } catch (error) {
     if (error instanceof CommanderError) {
       const names = program.commands.map((command) => command.name());
-      // One word alone may have been meant as a command.
-      if (error.code === 'commander.missingArgument' && argv.length === 1 && !names.includes(argv[0] ?? '')) {
+      // One word alone may have been meant as a command; none, by somebody who does not know what to say.
+      if (error.code === 'commander.missingArgument' && argv.length <= 1 && !names.includes(argv[0] ?? '')) {
         io.stderr.write(`To start a center: center HOST PORT. Its commands are ${names.join(', ')}.\n`);
       }
       return error.exitCode === 0 ? 0 : 2;
@@ -41,6 +41,9 @@ export async function runProgram(argv: string[], io: ProgramIo): Promise<ExitCod
     return 1;
   }
 }
+
+/** Help beside the options is wrapped while it has so many columns. */
+const minWidthToWrap = 30;
 
 interface ServeFlags {
   plain?: boolean;
@@ -60,8 +63,8 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .enablePositionalOptions()
-    .showHelpAfterError('(center --help tells more)')
     .exitOverride()
+    .configureHelp({ minWidthToWrap })
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
@@ -137,23 +140,30 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
     .action((shell: (typeof shells)[number]) => {
       io.stdout.write(completionScript(shell, program));
     });
+  teachAll(program, 'center');
   return program;
+}
+
+/** Every command points to its own help, which is asked for in one way. */
+function teachAll(command: Command, name: string): void {
+  command.showHelpAfterError(`(${name} --help tells more)`).helpCommand(false);
+  for (const sub of command.commands) teachAll(sub, `${name} ${sub.name()}`);
 }
 
 /** An option for each limit; returns what reads those given out of the flags. */
 function addLimits(program: Command): (flags: Record<string, unknown>) => Partial<CenterLimits> {
   const names = Object.keys(limitTable) as (keyof CenterLimits)[];
   const options = names.map((name) => {
-    const { unit, help, default: usual } = limitTable[name];
+    const { unit, help } = limitTable[name];
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     const [parse, placeholder] =
-      unit === 'bytes'
+      unit === 'bytes' || unit === 'bytes/s'
         ? [parseSize, 'size']
         : unit === 'ms'
           ? [(text: string) => parseTime(text, 'ms'), 'time']
           : [(text: string) => parseCount(text), 'n'];
     const least = / 0: /.test(help) ? 0 : 1;
-    const option = new Option(`${flag} <${placeholder}>`, `${help} (default: ${usual} ${unit})`)
+    const option = new Option(`${flag} <${placeholder}>`, `${help} (default: ${writtenDefault(limitTable[name])})`)
       .argParser(reading((text) => between(parse(text), least)))
       .helpGroup('Limits:');
     program.addOption(option);

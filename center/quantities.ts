@@ -49,6 +49,22 @@ export function parseCount(text: string, min = 0, max = Number.MAX_SAFE_INTEGER)
   return count;
 }
 
+/** The shortest text that parseTime reads as this time: `250ms`, `90s`, `1h`. */
+export function writeTime(timeMs: number): string {
+  return written(timeMs, [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1000]], 'ms'); // biome-ignore format: a table
+}
+
+/** The shortest text that parseSize reads as these bytes: `1500`, `64K`, `1G`. */
+export function writeSize(bytes: number): string {
+  return written(bytes, [['T', 2 ** 40], ['G', 2 ** 30], ['M', 2 ** 20], ['K', 2 ** 10]], ''); // biome-ignore format: a table
+}
+
+/** In the largest unit that says it exactly. */
+function written(amount: number, units: readonly (readonly [string, number])[], least: string): string {
+  const [unit, factor] = units.find(([, size]) => amount >= size && amount % size === 0) ?? [least, 1];
+  return `${amount / factor}${unit}`;
+}
+
 /** 5400000 as `90 minutes`: the largest unit that says it exactly, else whole seconds, rounded up. */
 export function tellTime(timeMs: number): string {
   const units: [string, number][] = [

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { helpLines } from './commands.ts';
 import { type CompletedOption, completionScript, type Shell, shells } from './completion.ts';
 import type { WaitFor } from './front.ts';
+import { secondColumn, wrapWords } from './wrapping.ts';
 
 export interface Arguments {
   host: string;
@@ -26,39 +27,58 @@ export interface Arguments {
   color: boolean;
 }
 
+/** Of the help: what most terminals have. */
+const helpWidth = 80;
+
+const commandHelp = helpLines('')
+  .map((line) => `  ${line}`)
+  .map((line) => wrapWords(line, helpWidth, secondColumn(line)))
+  .join('\n');
+
 const examples = `
 Examples:
-  peer localhost 6066                           use it by hand; it asks for name and password
-  peer localhost 6066 localhost 6067            the same, at an address of its own
-  peer chat.example.org 6066 --register         make an account first
+  peer localhost 6066                      by hand; it asks for your name
+  peer localhost 6066 localhost 6067       the same, at an address of its own
+  peer chat.example.org 6066 --register    make an account first
   printf 'seas\\nsummerisover\\nmessage google Hello\\n' | peer localhost 6066
-                                                in a pipe: name, password, then commands, a line each
+                                           in a pipe: name, password, commands
   peer localhost 6066 --user seas --password-file ~/.seas < commands.txt
-  peer localhost 6066 --user seas --resume      with the token of a session that was left with quit
-  peer completion bash                          print what completes these options; also zsh and fish
+  peer localhost 6066 --user seas --resume
+                                           go on with a session left with quit
+  peer completion bash                     print what completes these options;
+                                           also zsh and fish
 
 In a pipe:
-  Lines are read as they would be typed: name, password (twice with --register), then commands. With --user,
-  PARLEY_PASSWORD, --password-file or --resume the lines for these are left out. At the end of the input it waits
-  for what is under way (--wait), gives up after 30 s without progress, and logs out; after a line quit the token
-  stays good for --resume. Messages and answers go to stdout, errors with their line number to stderr.
+  Lines are read as they would be typed: name, password (twice with --register),
+  then commands. With --user, PARLEY_PASSWORD, --password-file or --resume the
+  lines for these are left out. At the end of the input it waits for what is
+  under way (--wait), gives up after 30 s without progress, and logs out; after
+  a line quit the token stays good for --resume. Messages and answers go to
+  stdout, errors with their line number to stderr.
+
+On a terminal:
+  Tab completes commands and names, Up and Down bring back lines, and the line
+  is edited as in a shell. Alt-Enter begins a further line of a message, and
+  what is pasted stays one message. Ctrl-C empties the line; on an empty one it
+  leaves, as Ctrl-D does.
 
 Commands, once logged in (also with a leading /):
-${helpLines('')
-  .map((line) => `  ${line}`)
-  .join('\n')}
+${commandHelp}
 
 Exit codes:
   0   all was done
-  1   a message was not delivered or not printed, a command failed, or the session was ended by the center
-  2   wrong arguments, a name that is not valid, a refused login, or the input ended before it was complete
+  1   a message was not delivered or not printed, a command failed, or the
+      session was ended by the center
+  2   wrong arguments, a name that is not valid, a refused login, or the input
+      ended before it was complete
   3   the center could not be reached, or is not the one it was before
   4   displaced: the account logged in somewhere else
   70  a fault of this program
   128 and the number of the signal, when ended by one
 
 Environment:
-  PARLEY_PASSWORD   the password; never give one as an argument, where others can read it
+  PARLEY_PASSWORD   the password; never give one as an argument, where others
+                    can read it
   XDG_DATA_HOME     where data is kept unless --data says so (~/.local/share)
   NO_COLOR, TERM    no colors where NO_COLOR is set or TERM is dumb
 `;
@@ -137,7 +157,7 @@ export function readArguments(
     .helpOption('-h, --help', 'explain all this')
     .helpCommand(false)
     .exitOverride()
-    .configureHelp({ helpWidth: 110 })
+    .configureHelp({ helpWidth, minWidthToWrap: 30 })
     .addHelpText('after', examples)
     .showHelpAfterError('peer --help explains everything.');
   for (const option of options()) program.addOption(option);

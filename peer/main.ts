@@ -19,6 +19,12 @@ import { Terminal } from './terminal.ts';
 const maxStopMs = 5_000;
 const maxPasswordFileBytes = 4_096;
 
+const unreadable: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+};
+
 const signals = [
   ['SIGHUP', 1],
   ['SIGINT', 2],
@@ -168,7 +174,7 @@ function readFile(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new CommandError(`${path} cannot be read (${why}).`);
+    throw new CommandError(`${path} cannot be read: ${unreadable[why] ?? why}.`);
   }
 }
 

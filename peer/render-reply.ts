@@ -3,6 +3,7 @@ import { safeLine } from '../shared/text.ts';
 import type { Reply } from './command.ts';
 import type { Consent, HistoryLine, LinkInfo, OutgoingMessage, Person } from './events.ts';
 import { age, body, count, type Line, line, localTime, outgoingText, privateMark, stateMark } from './render.ts';
+import { secondColumn } from './wrapping.ts';
 
 function renderPeople(people: readonly Person[], more: boolean, head: string, mark: boolean): Line[] {
   const lines = people.map((person) =>
@@ -193,12 +194,6 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
     case 'help':
       return reply.lines.map((text) => ({ ...line(text, 'status'), indent: secondColumn(text) }));
   }
-}
-
-/** Where what is said of a command begins. */
-function secondColumn(text: string): number {
-  const gap = / {2,}/.exec(text);
-  return gap === null ? 0 : gap.index + gap[0].length;
 }
 
 /** Of what is in force here, and not yet elsewhere. */

@@ -58,3 +58,9 @@ function wrapPart(part: string, columns: number, indent: number): string {
   rows.push(row);
   return rows.join('\n');
 }
+
+/** Where the second column of a line begins: behind the first gap that is wider than a blank. */
+export function secondColumn(line: string): number {
+  const gap = /(?<=\S) {2,}/.exec(line);
+  return gap === null ? usualIndent : gap.index + gap[0].length;
+}

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { Center } from '../center/index.ts';
-import { limitTable } from '../center/limits.ts';
+import { limitTable, writtenDefault } from '../center/limits.ts';
 import { helpLines, peerCommands } from '../peer/commands.ts';
 import { exitCodes } from '../peer/front.ts';
 import { Peer } from '../peer/index.ts';
@@ -60,10 +60,10 @@ describe('the pages', () => {
   });
 
   it('list every limit of the center with its default', () => {
-    const expected = Object.entries(limitTable).map(([name, { default: usual, unit, help }]) => [
+    const expected = Object.entries(limitTable).map(([name, limit]) => [
       `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-      `${usual} ${unit}`,
-      help,
+      writtenDefault(limit),
+      limit.help,
     ]);
     expect(tableAfter(read('docs/operations.md'), '| option | default |')).to.deep.equal(expected);
   });

@@ -20,7 +20,8 @@ function whole(least: number): (text: string) => number {
   };
 }
 
-const program = new Command('selftest')
+const program = new Command('center selftest')
+  .helpOption('-h, --help', 'print this help')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .description(
     'Starts a real center and real peers on this disk, lets them talk while it kills, stops and cuts them off at random, ' +

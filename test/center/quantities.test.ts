@@ -8,6 +8,8 @@ import {
   QuantityError,
   tellDate,
   tellTime,
+  writeSize,
+  writeTime,
 } from '../../center/quantities.ts';
 
 describe('quantities', () => {
@@ -29,6 +31,28 @@ describe('quantities', () => {
     expect(parseTime('30', 'd')).to.equal(2_592_000_000);
     expect(parseTime('10000', 'ms')).to.equal(10_000);
     expect(() => parseTime('30')).to.throw(QuantityError, '30d');
+  });
+
+  it('writes what it reads', () => {
+    expect([250, 1500, 10_000, 60_000, 90_000, 3_600_000, 86_400_000, 0].map(writeTime)).to.deep.equal([
+      '250ms',
+      '1500ms',
+      '10s',
+      '1m',
+      '90s',
+      '1h',
+      '1d',
+      '0ms',
+    ]);
+    expect([1, 1500, 4096, 1_048_576, 1_610_612_736, 2 ** 40].map(writeSize)).to.deep.equal([
+      '1',
+      '1500',
+      '4K',
+      '1M',
+      '1536M',
+      '1T',
+    ]);
+    fc.assert(fc.property(fc.nat(), (n) => parseTime(writeTime(n)) === n && parseSize(writeSize(n)) === n));
   });
 
   it('reads sizes', () => {

@@ -310,6 +310,12 @@ describe('the center’s program', function () {
       expect(help.stdout).to.include(words);
     }
     expect((await done(['user', 'import', '--help'])).stdout).to.include('seas summerisover');
+    expect((await done(['selftest', '--help'])).stdout).to.match(/^Usage: center selftest /);
+    // Whoever is wrong is told where to read on.
+    expect((await done([])).stderr)
+      .to.include('center HOST PORT')
+      .and.to.include('selftest');
+    expect((await done(['user', 'fly'])).stderr).to.include('center user --help');
     expect((await done(['--version'])).stdout).to.equal(`${version}\n`);
   });
 

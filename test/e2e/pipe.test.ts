@@ -71,6 +71,9 @@ describe('peer in a pipe', function () {
     const file = join(temporary(), 'password');
     writeFileSync(file, 'summerisover\nsomething else\n');
     const byFile = await runPeer(center, [...args, '--password-file', file], `users ${seas}\n`);
+    const noFile = await runPeer(center, [...args, '--password-file', `${file}x`], '');
+    expect(noFile.stderr).to.include(`${file}x cannot be read: there is no such file.`);
+    expect(noFile.code).to.equal(2);
     expect(byFile.stdout).to.include(`  ${seas} (online)\n`);
     expect(byFile.code).to.equal(0);
   });
@@ -261,5 +264,6 @@ describe('peer in a pipe', function () {
     expect(code).to.equal(0);
     for (const part of ['Examples:', 'Exit codes:', 'Environment:', 'PARLEY_PASSWORD', '--resume'])
       expect(stdout).to.include(part);
+    for (const line of stdout.split('\n')) expect(line.length, line).to.be.at.most(80);
   });
 });

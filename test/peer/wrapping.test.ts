@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { textWidth } from '../../peer/text-width.ts';
-import { wrapWords } from '../../peer/wrapping.ts';
+import { secondColumn, wrapWords } from '../../peer/wrapping.ts';
 
 describe('wrapping of lines', () => {
   it('leaves alone what fits', () => {
@@ -25,6 +25,12 @@ describe('wrapping of lines', () => {
   it('breaks a word that is longer than a row, where the row ends', () => {
     expect(wrapWords('<seas>: abcdefghijklmnop', 12)).to.equal('<seas>: abcd\n    efghijkl\n    mnop');
     expect(wrapWords('<seas>: 日本語日本語', 13)).to.equal('<seas>: 日本\n    語日本語');
+  });
+
+  it('finds the second column of a table', () => {
+    expect(secondColumn('online      list who is online')).to.equal(12);
+    expect(secondColumn('  allow NAME [1h | once]  let NAME link')).to.equal(26);
+    expect(secondColumn('    send TEXT to NAME')).to.equal(4);
   });
 
   it('leaves a link in one piece, to be clicked and copied', () => {
