@@ -2,11 +2,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { accountActs } from './account-acts.ts';
-import { type ActName, type Acts, type Query, query } from './acts.ts';
+import type { ActName, Acts } from './acts.ts';
 import type { Act, Failure } from './batch.ts';
 import { centerActs } from './center-acts.ts';
 import { consentActs } from './consent-acts.ts';
-import { EngineStopped, failureOf, fsyncText, isBusy, isFull, noRoom, stopIfLost } from './failures.ts';
+import { failureOf, isBusy, isFull, noRoom, stopIfLost } from './failures.ts';
 import { mailboxActs } from './mailbox-acts.ts';
 import { MailboxRows } from './mailbox-rows.ts';
 import { openRecent, refuseDamaged, whyNotOpened } from './opening.ts';
@@ -14,7 +14,7 @@ import { peopleActs } from './people-acts.ts';
 import type { Recent } from './recent.ts';
 import { ReserveFile } from './room.ts';
 import { migrate, pragma } from './schema.ts';
-import { TailFile } from './tail.ts';
+import { WriteLog } from './write-log.ts';
 
 export interface EngineOptions {
   file: string;
@@ -31,7 +31,7 @@ export interface EngineOptions {
 const busyTimeoutMs = 10_000;
 const cacheBytes = 64 * 1024 * 1024;
 /** The write-ahead log is moved into the database when it is longer than this; sooner on a full disk, where it cannot grow. */
-const checkpointBytes = { enough: 16 * 1024 * 1024, full: 512 * 1024 };
+const moveAtBytes = { enough: 16 * 1024 * 1024, full: 512 * 1024 };
 /** After settling has failed it is not tried again for so long. */
 const settleRetryMs = 1000;
 
@@ -54,10 +54,7 @@ export class Engine {
   readonly #recent: Recent;
   #settleAfterMs = 0;
   readonly #reserve: ReserveFile;
-  /** In pages: how long the log is, and how much of it is in the database too. */
-  readonly #logState: Query<{ log: number; checkpointed: number }>;
-  #log = { log: 0, checkpointed: 0 };
-  readonly #tail: TailFile;
+  readonly #log: WriteLog;
   readonly #pageBytes: number;
   readonly #maxFileBytes: number;
   readonly #reserveBytes: number;
@@ -86,7 +83,7 @@ export class Engine {
       const people = peopleActs(db);
       this.#acts = { ...accountActs(db, people), ...people, ...consentActs(db), ...mail, ...centerActs(db) };
       this.#pageBytes = pragma(db, 'page_size');
-      this.#tail = new TailFile(file, this.#pageBytes);
+      this.#log = new WriteLog(db, file, this.#pageBytes);
     } catch (error) {
       db.close();
       throw whyNotOpened(file, error);
@@ -95,7 +92,6 @@ export class Engine {
     this.#reserveBytes = reserveBytes;
     this.#roomRetryMs = options.roomRetryMs ?? 1000;
     this.#reserve = new ReserveFile(`${file}.reserve`);
-    this.#logState = query(db, 'PRAGMA wal_checkpoint(NOOP)');
     if (!this.#findRoom()) this.#becomeFull();
   }
 
@@ -105,7 +101,7 @@ export class Engine {
    */
   run(batch: Act[]): { results: unknown[]; failures: Failure[] } {
     const done = this.#run(batch);
-    this.#keepTail();
+    this.#log.committed();
     return done;
   }
 
@@ -130,24 +126,19 @@ export class Engine {
    */
   tidy(): void {
     if (this.#recent.isEnough && performance.now() > this.#settleAfterMs) this.#settle();
-    const { log, checkpointed } = this.#log;
-    const bytes = (log - checkpointed) * this.#pageBytes;
-    if (bytes > checkpointBytes[this.#room.is]) this.#checkpoint('PASSIVE');
+    const bytes = this.#log.waitingBytes;
+    if (bytes > moveAtBytes[this.#room.is]) this.#moveLog();
     // The database may have to grow by all of the log, and the log by what is to be settled: without that room the log
     // could never begin anew.
     else if (this.#room.is === 'enough' && !this.#reserve.hold(this.#reserveBytes + this.#recent.bytes + bytes)) {
-      this.#checkpoint('PASSIVE');
+      this.#moveLog();
     }
   }
 
   close(): void {
     this.#settle();
-    this.#checkpoint('PASSIVE');
-    const { log, checkpointed } = this.#readLogState();
-    // Closing takes away a log that is all in the database. What could not be moved there is still known by its tail.
-    if (log === checkpointed) this.#clearTail();
-    this.#db.close();
-    this.#tail.close();
+    this.#moveLog();
+    this.#log.close();
   }
 
   /** Where it cannot be, all of it stays where it is. */
@@ -156,7 +147,7 @@ export class Engine {
       this.#db.exec('BEGIN IMMEDIATE');
       this.#recent.settleAll();
       this.#commit();
-      this.#keepTail();
+      this.#log.committed();
     } catch (error) {
       this.#settleAfterMs = performance.now() + settleRetryMs;
       this.#rollback(error);
@@ -167,31 +158,6 @@ export class Engine {
   #commit(): void {
     this.#db.exec('COMMIT');
     this.#recent.committed();
-  }
-
-  #readLogState(): { log: number; checkpointed: number } {
-    this.#log = this.#logState.get() ?? { log: 0, checkpointed: 0 };
-    return this.#log;
-  }
-
-  #keepTail(): void {
-    const { log, checkpointed } = this.#readLogState();
-    try {
-      this.#tail.keep(log, checkpointed);
-    } catch {
-      // What it said before is still true.
-    }
-  }
-
-  /** false: it could not be, and the log must stay. */
-  #clearTail(): boolean {
-    try {
-      this.#tail.clear();
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).syscall === 'fsync') throw new EngineStopped(fsyncText, { cause: error });
-      return false;
-    }
   }
 
   #together(batch: Act[]): unknown[] {
@@ -276,16 +242,16 @@ export class Engine {
     this.#reserve.giveUp();
     this.#limitFile(this.#maxFileBytes + this.#reserveBytes);
     // Keeps the log's own room: from here on commits go over what it holds.
-    this.#checkpoint('PASSIVE');
+    this.#moveLog();
     this.#settle();
   }
 
   #findRoom(): boolean {
     // What was deleted leaves room inside the database, not beside it: the log's room makes the reserve anew.
-    if (!this.#clearTail()) return false;
+    if (!this.#log.letGo()) return false;
     // Who reads just now (a backup, say) may do so for long: the log is then made short another time.
     this.#db.exec('PRAGMA busy_timeout = 0');
-    this.#checkpoint('TRUNCATE');
+    this.#moveLog('all of it');
     this.#db.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     if (!this.#reserve.hold(this.#reserveBytes)) return false;
     this.#room = { is: 'enough' };
@@ -293,9 +259,10 @@ export class Engine {
     return true;
   }
 
-  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
+  #moveLog(how: 'as much as can be' | 'all of it' = 'as much as can be'): void {
     try {
-      this.#db.exec(`PRAGMA wal_checkpoint(${mode})`);
+      if (how === 'all of it') this.#log.empty();
+      else this.#log.move();
     } catch (error) {
       stopIfLost(error);
       // Otherwise all is still in the log.
