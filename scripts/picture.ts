@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
 const columns = 58;
-const rows = 17;
+const rows = 24;
 const passwords: Record<string, string> = { seas: 'summerisover', google: 'hasthesky' };
 const ports: Record<string, number> = { seas: 6067, google: 6068 };
 const patienceMs = 15_000;
@@ -65,6 +65,12 @@ async function talk(): Promise<void> {
   await seen('google', 'Bring the biscuits.');
   await seen('seas', 'google has logged on.');
   await seen('seas', '(stored) to google: Bring');
+  await type('seas', 'getaddress google', 'Request: seas wants your address.', 'google');
+  await type('google', 'allow seas', 'You can now privately message google', 'seas');
+  await type('seas', 'private google It is a surprise for al.', '(private) <seas>: It is', 'google');
+  await type('google', 'private seas I shall say nothing.', '(private) <google>: I shall', 'seas');
+  await seen('google', '(private) to seas: I shall');
+  await seen('seas', '(private) to google: It is');
 }
 
 function escapeXml(text: string): string {
@@ -106,7 +112,7 @@ function picture(): string {
   const height = rows * lineHeight + 2 * padding + titleHeight;
   const font = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace";
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * width + padding} ${height}" font-family="${font}" font-size="13.3">
-<title>A conversation of two peers: google gets at its next login what was sent while it was away.</title>
+<title>A conversation of two peers: google gets at its next login what was sent while it was away, then they talk privately.</title>
 ${screen('seas', 0)}
 ${screen('google', width + padding)}
 </svg>
