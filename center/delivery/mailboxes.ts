@@ -84,13 +84,21 @@ export class Mailboxes {
     if (this.#mailboxes.get(mailbox.account) === mailbox) this.#mailboxes.delete(mailbox.account);
   }
 
-  /** Takes a mailbox out of memory, and no more mail with it: all it holds is in the store when this resolves. */
+  /**
+   * Takes a mailbox out of memory, and no more mail with it: all it holds is in the store when this resolves. Where it
+   * rejects, because the store did not take that in time, the mailbox goes on as before.
+   */
   async close(account: number): Promise<void> {
     const mailbox = await this.open(account);
     if (!mailbox) return;
     mailbox.detach();
     mailbox.close();
-    await this.#until(mailbox, () => mailbox.idle || mailbox.state === 'gone');
+    try {
+      await this.#until(mailbox, () => mailbox.idle || mailbox.state === 'gone');
+    } catch (error) {
+      mailbox.reopen();
+      throw error;
+    }
     this.vanished(mailbox);
     mailbox.leaveMemory();
   }

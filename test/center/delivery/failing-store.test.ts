@@ -132,6 +132,38 @@ describe('delivery over a store that fails', () => {
       expect(room.services.mail.storedBytes).to.equal(0);
     });
 
+    it('a mailbox that cannot be closed goes on', async () => {
+      let fails = false;
+      const unlessItFails = <Result>(act: () => Promise<Result>): Promise<Result> =>
+        fails ? Promise.reject(new StoreError('failed', 'a test')) : act();
+      await room.close();
+      await open({
+        wrap: (store) =>
+          overriding(store, (store) => ({
+            advance: (...asked) => unlessItFails(() => store.advance(...asked)),
+            saveMarks: (...asked) => unlessItFails(() => store.saveMarks(...asked)),
+            time: () => unlessItFails(() => store.time()),
+          })),
+      });
+      const [seas, google] = [await room.join('seas'), await room.join('google')];
+      send(seas, google.account, 1, 1);
+      await reads(google, 1, 1);
+      await seas.isStored(google.account, 1);
+      google.destroy();
+      while (room.services.sessions.count > 1) await seas.fence();
+      fails = true;
+      const refused = await room.services.mail.closeMailbox(google.account).catch((error: unknown) => error);
+      expect(refused).to.be.instanceOf(StoreError);
+      fails = false;
+      send(seas, google.account, 2, 1);
+      await seas.isAccepted(google.account, 2);
+      await room.services.mail.closeMailbox(google.account);
+      expect(room.services.mail.mailbox(google.account)).to.equal(undefined);
+      const again = await room.resume(google);
+      expect((await again.attach()).waiting).to.equal(1);
+      await reads(again, 2, 1);
+    });
+
     it('a disk that is full refuses, and reads go on', async () => {
       await room.close();
       await open({ store: { maxFileBytes: 400_000, reserveBytes: 200_000, roomRetryMs: 10 } });
