@@ -36,6 +36,11 @@ export const limitTable = {
   },
   maxUnresolvedMessages: { default: 1024, unit: 'messages', help: 'of one session, neither accepted nor refused' },
   maxUnresolvedBytes: { default: 1_048_576, unit: 'bytes', help: 'of one session, neither accepted nor refused' },
+  maxRefusedRecipients: {
+    default: 16_384,
+    unit: 'recipients',
+    help: 'of one session, to whom a refusal is open; more close it',
+  },
   windowMessages: { default: 1024, unit: 'messages', help: 'delivered to one peer and not acknowledged' },
   windowBytes: { default: 262_144, unit: 'bytes', help: 'delivered to one peer and not acknowledged' },
   maxRequests: { default: 32, unit: 'requests', help: 'of one session in progress; above it is not read' },

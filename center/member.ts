@@ -1,4 +1,5 @@
 // Somebody who has logged in over a connection, as everything else sees them: one small object for the login's life.
+import { ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import type { Chunk } from './chunks.ts';
 import type { Mailbox } from './delivery/mailbox.ts';
@@ -85,6 +86,11 @@ export class Member implements SenderSession, Recipient, Listener, LinkSession, 
 
   refused(to: number, number: number, code: RefusalCode): void {
     this.send(refusedBody(to, number, code));
+    const { maxRefusedRecipients } = this.#session.services.limits;
+    // No refusal may be forgotten but with the connection. Not at once: a mailbox may be in the middle of refusing.
+    if ((this.outbox?.refusals ?? 0) > maxRefusedRecipients) {
+      queueMicrotask(() => this.#session.end(tooManyRefused(), 'later'));
+    }
   }
 
   /** As many messages as may be are neither accepted nor refused. */
@@ -153,4 +159,8 @@ export class Member implements SenderSession, Recipient, Listener, LinkSession, 
   get loopback(): boolean {
     return this.#session.from.loopback;
   }
+}
+
+function tooManyRefused(): ParleyError {
+  return new ParleyError('busy', 'Too many messages are refused: send them again, or withdraw them.');
 }

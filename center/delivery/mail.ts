@@ -38,9 +38,11 @@ export interface MailOptions {
 interface Arrival {
   flow: Flow;
   number: number;
-  /** failure: the mailbox could not be read. */
-  proceed(failure: RefusalCode | null): void;
+  proceed(found: Found): void;
 }
+
+/** Of the mailbox of an account. closing: not now; gone: never again; unread: the store failed. */
+type Found = 'open' | 'closing' | 'gone' | 'unread';
 
 export class Mail implements Office {
   readonly store: Store;
@@ -85,8 +87,8 @@ export class Mail implements Office {
   // --- mailboxes and outboxes -----------------------------------------------------------------------
 
   /** What is in memory. */
-  get counts(): { mailboxes: number; outboxes: number } {
-    return { mailboxes: this.#mailboxes.count, outboxes: this.#outboxes.count };
+  get counts(): { mailboxes: number; outboxes: number; flows: number } {
+    return { mailboxes: this.#mailboxes.count, outboxes: this.#outboxes.count, flows: this.#outboxes.flowCount };
   }
 
   /** The mailbox if it is in memory. */
@@ -148,17 +150,16 @@ export class Mail implements Office {
       return;
     }
     // Sent again: those behind it can come.
-    if (number === flow.refused) flow.refused = 0;
+    if (number === flow.refused) outbox.goOn(flow);
     let mailbox = flow.mailbox;
-    if (!mailbox || mailbox.state === 'gone') {
-      mailbox = this.#mailboxes.get(flow.recipient) ?? null;
-      flow.mailbox = mailbox;
-      flow.usage = null;
-      if (mailbox) this.#onContact(outbox.sender, flow.recipient);
-    }
     if (!mailbox) {
-      this.#sendWhenOpen(flow, view, Buffer.from(bytes.subarray(view.tailStart, view.tailEnd)));
-      return;
+      mailbox = this.#mailboxes.get(flow.recipient) ?? null;
+      if (!mailbox) {
+        this.#sendWhenOpen(flow, view, Buffer.from(bytes.subarray(view.tailStart, view.tailEnd)));
+        return;
+      }
+      mailbox.adopt(flow);
+      this.#onContact(outbox.sender, flow.recipient);
     }
     const refusal = this.#problem(flow, mailbox, view);
     if (refusal) refuse(flow, number, refusal);
@@ -191,13 +192,13 @@ export class Mail implements Office {
     const session = outbox.session;
     outbox.took(bytes.length);
     const copied = { ...view, tailStart: 0, tailEnd: bytes.length };
-    const proceed = (failure: RefusalCode | null): void => {
+    const proceed = (found: Found): void => {
       outbox.resolved(bytes.length);
       // A connection that ended meanwhile sends it again on the next one.
       if (session === null || outbox.session !== session) return;
-      if (failure) refuse(flow, number, failure);
-      else if (this.#mailboxes.get(recipient)) this.send(outbox, bytes, copied);
-      else refuse(flow, number, 'unknown_account');
+      if (found === 'open') return this.send(outbox, bytes, copied);
+      refuse(flow, number, found === 'unread' ? 'internal' : 'unknown_account');
+      if (found === 'gone') outbox.lose(flow);
     };
     const arrival: Arrival = { flow, number, proceed };
     const waiting = this.#arrivals.get(recipient);
@@ -207,26 +208,34 @@ export class Mail implements Office {
     }
     const arrivals = [arrival];
     this.#arrivals.set(recipient, arrivals);
-    this.openMailbox(recipient).then(
-      () => {
-        this.#arrivals.delete(recipient);
-        for (const { proceed } of arrivals) proceed(null);
-      },
-      (error: unknown) => {
-        this.#arrivals.delete(recipient);
+    this.#find(recipient)
+      .catch((error: unknown) => {
         this.storeFailed(error);
-        for (const { proceed } of arrivals) proceed('internal');
-      },
-    );
+        return 'unread' as const;
+      })
+      .then((found) => {
+        this.#arrivals.delete(recipient);
+        for (const { proceed } of arrivals) proceed(found);
+      });
+  }
+
+  /** Opens the mailbox of an account, and tells what there is where there is none. */
+  async #find(account: number): Promise<Found> {
+    for (;;) {
+      if (await this.openMailbox(account)) return 'open';
+      const state = (await this.store.account(account))?.state ?? 'removed';
+      if (state !== 'open') return state === 'closing' ? 'closing' : 'gone';
+    }
   }
 
   /** True if the center has not got it and never will from what it has read so far. */
   withdraw(outbox: Outbox, to: number, number: number): boolean {
     const flow = outbox.flows.get(to);
     if (!flow) return true;
-    if (number <= flow.placed || this.#arrivals.get(to)?.some((a) => a.flow === flow && a.number === number))
-      return false;
-    if (flow.refused === number) flow.refused = 0;
+    const arrivals = this.#arrivals.get(to)?.filter((arrival) => arrival.flow === flow) ?? [];
+    if (number <= flow.placed || arrivals.some((arrival) => arrival.number === number)) return false;
+    if (flow.refused === number) outbox.goOn(flow);
+    if (arrivals.length === 0) outbox.forgetIfEmpty(flow);
     return true;
   }
 

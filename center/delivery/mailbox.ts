@@ -32,6 +32,8 @@ export class Mailbox implements BacklogOwner, CommitsOwner, ProgressOwner {
   savesSoon = false;
   /** Connections that are logged in to the account: it stays in memory for them. */
   sessions = 0;
+  /** Those that know it, and have to forget it when it leaves memory. */
+  #flows: Set<Flow> | null = null;
   #whenEmpty: (() => void) | null = null;
   readonly #office: Office;
   readonly #positions: Positions;
@@ -103,11 +105,18 @@ export class Mailbox implements BacklogOwner, CommitsOwner, ProgressOwner {
     this.#queue(flow, number, position, chunk, start, to);
   }
 
-  /** The flow may know this account's mailbox as it was in memory before. */
+  /** The flow is on its way to this mailbox, as it is in memory now. */
   adopt(flow: Flow): void {
     if (flow.mailbox === this) return;
     flow.mailbox = this;
     flow.usage = null;
+    this.#flows ??= new Set();
+    this.#flows.add(flow);
+  }
+
+  /** The flow leaves memory. */
+  release(flow: Flow): void {
+    this.#flows?.delete(flow);
   }
 
   #isDirect(position: number): boolean {
@@ -290,10 +299,20 @@ export class Mailbox implements BacklogOwner, CommitsOwner, ProgressOwner {
     for (const entry of this.#window.detach()) if (entry.chunk) this.#refuse(entry, 'unknown_account');
     this.#refuseTail('unknown_account');
     this.#progress.forget();
+    this.#releaseAll();
   }
 
   /** Out of memory, all of it being in the store. */
   leaveMemory(): void {
     this.state = 'gone';
+    this.#releaseAll();
+  }
+
+  #releaseAll(): void {
+    for (const flow of this.#flows ?? []) {
+      flow.mailbox = null;
+      flow.usage = null;
+    }
+    this.#flows = null;
   }
 }

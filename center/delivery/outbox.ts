@@ -59,6 +59,8 @@ export interface Flow {
 }
 
 const noFlows: ReadonlyMap<number, Flow> = new Map();
+/** Refusals of messages to recipients that are gone: so many are remembered, the latest. */
+export const maxGoneRemembered = 1024;
 /** Of an outbox's key: the sender, then the id. */
 const senderBytes = 8;
 
@@ -85,6 +87,10 @@ export class Outbox {
   lastFlow: Flow | null = null;
   lastToLow = 0;
   lastToHigh = 0;
+  /** Flows with an open refusal: forgotten with the connection only, lest a later message overtakes the refused one. */
+  #refusing: Set<Flow> | null = null;
+  /** Those to recipients that are gone for good, oldest first: none can overtake where none will be taken. */
+  #gone: Set<Flow> | null = null;
 
   constructor(sender: number, key: string) {
     this.sender = sender;
@@ -143,6 +149,63 @@ export class Outbox {
     return flow;
   }
 
+  /** To how many recipients that there are, or may be, a refusal is open. */
+  get refusals(): number {
+    return this.#refusing?.size ?? 0;
+  }
+
+  /** This number is refused. False where that is because of an earlier refusal, which stays the one that is open. */
+  refuse(flow: Flow, number: number): boolean {
+    if (flow.refused !== 0 && number > flow.refused) return false;
+    flow.refused = number;
+    this.#refusing ??= new Set();
+    this.#refusing.add(flow);
+    return true;
+  }
+
+  /** The refused one was sent again, or withdrawn: what is later can come. */
+  goOn(flow: Flow): void {
+    flow.refused = 0;
+    this.#refusing?.delete(flow);
+    this.#gone?.delete(flow);
+  }
+
+  /** The recipient of this flow is gone for good. */
+  lose(flow: Flow): void {
+    this.#refusing?.delete(flow);
+    if (flow.placed > 0) return;
+    this.#gone ??= new Set();
+    this.#gone.add(flow);
+    if (this.#gone.size <= maxGoneRemembered) return;
+    for (const oldest of this.#gone) return this.#forget(oldest);
+  }
+
+  /** Forgets it if there is nothing to remember. No message of it may be on its way. */
+  forgetIfEmpty(flow: Flow): void {
+    if (flow.placed === 0 && flow.refused === 0 && flow.mailbox === null) this.#forget(flow);
+  }
+
+  #forget(flow: Flow): void {
+    this.goOn(flow);
+    this.#flows?.delete(flow.recipient);
+    if (this.lastFlow === flow) this.lastFlow = null;
+  }
+
+  /** All refusals are over with the connection that they were made on. */
+  forgetRefusals(): void {
+    for (const flow of this.flows.values()) {
+      flow.refused = 0;
+      this.forgetIfEmpty(flow);
+    }
+    this.#refusing = null;
+    this.#gone = null;
+  }
+
+  /** Nobody will ask for it. */
+  leaveMemory(): void {
+    for (const flow of this.flows.values()) flow.mailbox?.release(flow);
+  }
+
   /** A message with a frame of so many bytes is on its way. */
   took(bytes: number): void {
     this.unresolvedMessages++;
@@ -176,8 +239,7 @@ export class Outbox {
  * where there was none before it.
  */
 export function refuse(flow: Flow, number: number, code: RefusalCode): boolean {
-  const isFirst = flow.refused === 0 || number <= flow.refused;
-  if (isFirst) flow.refused = number;
+  const isFirst = flow.outbox.refuse(flow, number);
   flow.outbox.session?.refused(flow.recipient, number, isFirst ? code : 'earlier_refused');
   return isFirst;
 }

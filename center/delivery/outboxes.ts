@@ -20,11 +20,18 @@ export class Outboxes {
     return this.#outboxes.size;
   }
 
+  /** How many recipients they have been on their way to, all told. */
+  get flowCount(): number {
+    let count = 0;
+    for (const { flows } of this.#outboxes.values()) count += flows.size;
+    return count;
+  }
+
   /** An outbox with its marks; its refusals are forgotten, since unresolved messages come again from the oldest. */
   async open(sender: number, name: string, id: Uint8Array, own: Mailbox): Promise<Outbox> {
     const outbox = this.#outbox(sender, id);
     outbox.belongTo(name, own);
-    for (const flow of outbox.flows.values()) flow.refused = 0;
+    outbox.forgetRefusals();
     if (outbox.marks === 'read') return outbox;
     // What its recipients stored meanwhile must be in the store before it is read.
     this.#schedule.saveAll();
@@ -69,6 +76,7 @@ export class Outboxes {
     for (const [key, outbox] of this.#outboxes) {
       if (!outbox.idle) continue;
       this.#outboxes.delete(key);
+      outbox.leaveMemory();
       if (this.#last === outbox) this.#last = null;
     }
   }

@@ -416,6 +416,28 @@ describe('limits of a session', () => {
     await seas.isAccepted(google.account, 5);
   });
 
+  it('maxRefusedRecipients: none that is open is forgotten but with the connection', async () => {
+    await open({ limits: { maxRefusedRecipients: 2 } });
+    const seas = await room.join('seas');
+    const others = [await room.register('google'), await room.register('yahoo'), await room.register('bing')];
+    const [first, second, third] = others.map(({ account }) => account) as [number, number, number];
+    for (let nobody = 2 ** 40; nobody < 2 ** 40 + 5; nobody++) seas.message(nobody, 1, 'text');
+    for (const to of [first, second]) {
+      seas.message(to, 1, '');
+      seas.message(to, 2, '');
+    }
+    await seas.take(({ refused }) => refused?.to === second && refused.number === 2);
+    expect(await seas.ask({ withdraw: { to: first, number: 1 } })).to.have.property('done');
+    seas.message(third, 1, '');
+    await seas.fence();
+    seas.message(first, 2, '');
+    expect(await seas.isClosed()).to.include({ code: 'busy' });
+    const again = await room.resume(seas);
+    await again.attach();
+    again.message(first, 2, 'two');
+    await again.isAccepted(first, 2);
+  });
+
   it('maxRequests: of one read as of many', async () => {
     let now = 0;
     let most = 0;

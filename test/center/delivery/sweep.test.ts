@@ -1,6 +1,11 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import sinon from 'sinon';
+import type { Outbox } from '../../../center/delivery/outbox.ts';
 import { overriding, Room } from '../../helpers/room.ts';
+import { isRefused, send } from '../../helpers/texts.ts';
+import type { WirePeer } from '../../helpers/wire.ts';
 
 // What nobody uses leaves memory every now and then; the intervals and the clock are the test's own.
 describe('what leaves memory', () => {
@@ -51,11 +56,11 @@ describe('what leaves memory', () => {
     google.destroy();
     while (room.services.sessions.count > 1) await seas.fence();
     sweep();
-    expect(counts()).to.deep.equal({ mailboxes: 1, outboxes: 1 });
+    expect(counts()).to.deep.equal({ mailboxes: 1, outboxes: 1, flows: 1 });
     seas.destroy();
     while (room.services.sessions.count > 0) await new Promise(setImmediate);
     sweep();
-    expect(counts()).to.deep.equal({ mailboxes: 0, outboxes: 0 });
+    expect(counts()).to.deep.equal({ mailboxes: 0, outboxes: 0, flows: 0 });
     const again = await room.resume(google);
     expect((await again.attach()).waiting).to.equal(1);
     expect(await again.reads()).to.equal('<seas>: text');
@@ -129,5 +134,133 @@ describe('what leaves memory', () => {
     mailboxGate.resolve();
     await seas.isAccepted(google.account, 3);
     expect((await seas.refused({ withdraw: { to: google.account, number: 2 } })).code).to.equal('already_accepted');
+  });
+
+  describe('while its sender stays:', () => {
+    function outboxOf(peer: WirePeer): Outbox {
+      const state = room.services.sessions.of(peer.account)?.state;
+      if (state?.name !== 'member' || !state.member.outbox) throw new Error('it has not attached');
+      return state.member.outbox;
+    }
+
+    /** Until nothing but this holds on to it. */
+    async function isCollected(ref: WeakRef<object>): Promise<void> {
+      setFlagsFromString('--expose-gc');
+      const collect: () => void = runInNewContext('gc');
+      for (let tries = 0; tries < 100 && ref.deref(); tries++) {
+        await new Promise(setImmediate);
+        collect();
+      }
+      expect(ref.deref()).to.equal(undefined);
+    }
+
+    it('a mailbox, for the outbox too, and it is found again', async () => {
+      const [seas, google] = [await room.join('seas'), await room.register('google')];
+      google.destroy();
+      while (room.services.sessions.count > 1) await seas.fence();
+      send(seas, google.account, 1, 1);
+      await seas.isAccepted(google.account, 1);
+      const mailbox = new WeakRef(room.services.mail.mailbox(google.account)!);
+      sweep();
+      expect(counts()).to.deep.equal({ mailboxes: 1, outboxes: 1, flows: 1 });
+      await isCollected(mailbox);
+      send(seas, google.account, 1, 2);
+      await seas.isAccepted(google.account, 2);
+      const again = await room.resume(google);
+      expect((await again.attach()).waiting).to.equal(2);
+    });
+
+    it('an outbox, for the mailboxes it wrote to too', async () => {
+      const [seas, google] = [await room.join('seas'), await room.join('google')];
+      send(seas, google.account, 1, 1);
+      await google.reads();
+      await seas.isStored(google.account, 1);
+      const outbox = new WeakRef(outboxOf(seas));
+      seas.destroy();
+      while (room.services.sessions.count > 1) await google.fence();
+      room.services.mail.schedule.saveAll();
+      await room.services.store.time();
+      sweep();
+      expect(counts()).to.deep.equal({ mailboxes: 1, outboxes: 1, flows: 0 });
+      await isCollected(outbox);
+    });
+  });
+
+  describe('of those who are not there', () => {
+    const remembered = 1024;
+    const nobody = 2 ** 40;
+
+    /** Writes to so many accounts that never were. */
+    async function writeToNobody(seas: WirePeer, count: number): Promise<void> {
+      for (let index = 1; index <= count; index++) seas.message(nobody + index, 1, 'text');
+      for (let index = 1; index <= count; index++) {
+        const { refused } = await seas.take((frame) => frame.refused?.to === nobody + index, 'that it is refused');
+        expect(refused?.error?.code).to.equal('unknown_account');
+      }
+    }
+
+    it('is all but the latest: nothing is ever taken for them', async function () {
+      this.timeout(20_000);
+      const seas = await room.join('seas');
+      await writeToNobody(seas, remembered + 100);
+      expect(counts().flows).to.equal(remembered);
+      seas.message(nobody + 101, 2, 'text');
+      await isRefused(seas, 2, 'earlier_refused');
+      seas.message(nobody + 100, 2, 'text');
+      await isRefused(seas, 2, 'unknown_account');
+      seas.message(nobody + 100, 1, 'text');
+      await isRefused(seas, 1, 'unknown_account');
+      seas.message(nobody + 100, 2, 'text');
+      await isRefused(seas, 2, 'earlier_refused');
+      expect(counts().flows).to.equal(remembered);
+    });
+
+    it('is what was withdrawn, or refused on the connection before', async () => {
+      const seas = await room.join('seas');
+      await writeToNobody(seas, 20);
+      expect(counts().flows).to.equal(20);
+      for (let index = 1; index <= 10; index++) {
+        expect(await seas.ask({ withdraw: { to: nobody + index, number: 1 } })).to.have.property('done');
+      }
+      expect(counts().flows).to.equal(10);
+      const again = await room.resume(seas);
+      await again.attach();
+      expect(counts().flows).to.equal(0);
+      await writeToNobody(again, 1);
+    });
+
+    it('is nothing of those who may be there later: order holds', async function () {
+      this.timeout(20_000);
+      const [seas, google, yahoo] = [await room.join('seas'), await room.join('google'), await room.join('yahoo')];
+      const bing = await room.register('bing');
+      const { store } = room.services;
+      bing.destroy();
+      while (room.services.sessions.count > 3) await seas.fence();
+      sweep();
+      // Two are being deleted, the mailbox of one of them not in memory; the third was sent nothing but an empty text.
+      await store.setState(bing.account, 'closing');
+      yahoo.message(google.account, 1, 'wait for me');
+      await yahoo.isAccepted(google.account, 1);
+      expect(await google.ask({ deleteAccount: { password: 'summerisover' } })).to.have.property('done');
+      for (const { account } of [bing, google]) {
+        seas.message(account, 1, 'one');
+        await isRefused(seas, 1, 'unknown_account');
+      }
+      seas.message(yahoo.account, 1, '');
+      await isRefused(seas, 1, 'empty_body');
+      await writeToNobody(seas, remembered + 1);
+      google.destroy();
+      while (room.services.sessions.count > 2) await seas.fence();
+      await store.setState(bing.account, 'open');
+      sweep();
+      for (const { account } of [bing, google, yahoo]) {
+        seas.message(account, 2, 'two');
+        await isRefused(seas, 2, 'earlier_refused');
+      }
+      for (const { account } of [bing, google]) {
+        send(seas, account, 1, 2);
+        await seas.isAccepted(account, 2);
+      }
+    });
   });
 });
