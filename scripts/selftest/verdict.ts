@@ -17,7 +17,7 @@ export interface Verdict {
   private: number;
   /** Rows in the histories of the recipients. */
   shown: number;
-  /** Accepted and never shown. */
+  /** Accepted, and not in the history of its recipient; or there, and never shown. */
   lost: number;
   /** In a history twice, or shown twice without the mark. */
   duplicated: number;
@@ -114,13 +114,23 @@ function judgeShown({ name, history, ledger }: Account, verdict: Verdict, note: 
     } else latest.set(direction, number);
   }
   const printed = new Set<string>();
+  const marked = new Set<string>();
   for (const line of ledger) {
-    if (line.startsWith('again ')) verdict.again++;
-    if (!line.startsWith('shown ')) continue;
-    if (printed.has(line)) {
-      verdict.duplicated++;
-      note(`${name} printed twice, without the mark: ${line.slice('shown '.length)}`);
+    const text = line.slice('shown '.length);
+    if (line.startsWith('again ')) {
+      verdict.again++;
+      marked.add(text);
+    } else if (line.startsWith('shown ')) {
+      if (printed.has(text)) {
+        verdict.duplicated++;
+        note(`${name} printed twice, without the mark: ${text}`);
+      }
+      printed.add(text);
     }
-    printed.add(line);
+  }
+  for (const text of seen) {
+    if (printed.has(text) || marked.has(text)) continue;
+    verdict.lost++;
+    note(`in the history of ${name}, and never shown: ${text}`);
   }
 }
