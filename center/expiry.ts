@@ -44,7 +44,6 @@ async function expireMailbox(
   receivedBeforeMs: number,
 ): Promise<number> {
   let expired = 0;
-  // One that is in memory is being read or written to: it comes when it is not.
   await mail.whileAway(id, async () => {
     const account = await store.account(id);
     const mailbox = await store.openMailbox(id);

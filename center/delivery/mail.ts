@@ -101,7 +101,10 @@ export class Mail implements Office {
     return this.#mailboxes.open(account);
   }
 
-  /** Does this to a mailbox that is not in memory, and lets nobody open it meanwhile; nothing where it is in use. */
+  /**
+   * Does this to a mailbox that is not in memory, or can leave it, and lets nobody open it meanwhile; nothing where
+   * somebody reads it.
+   */
   whileAway(account: number, act: () => Promise<void>): Promise<void> {
     return this.#mailboxes.whileAway(account, act);
   }

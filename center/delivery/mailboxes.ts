@@ -59,7 +59,10 @@ export class Mailboxes {
     return mailbox;
   }
 
-  /** Does this to a mailbox that is not in memory, and lets nobody open it meanwhile; nothing where it is in use. */
+  /**
+   * Does this to a mailbox that is not in memory, or can leave it, and lets nobody open it meanwhile; nothing where
+   * somebody reads it.
+   */
   whileAway(account: number, act: () => Promise<void>): Promise<void> {
     // One after the other: two at once could each wait for the mailbox that the other keeps from opening.
     const acted = this.#away.then(() => this.#whileAway(account, act));
@@ -68,7 +71,10 @@ export class Mailboxes {
   }
 
   async #whileAway(account: number, act: () => Promise<void>): Promise<void> {
-    if (this.#mailboxes.has(account) || this.#opening.has(account)) return;
+    await this.#save(account);
+    // From here on nothing may wait until it is being opened, or it would be opened by others.
+    if (this.#opening.has(account) || this.#mailboxes.get(account)?.state === 'closing') return;
+    if (!this.#letGo(account)) return;
     const acted = act();
     const opening = acted.then(
       () => this.#read(account),
@@ -77,6 +83,24 @@ export class Mailboxes {
     this.#opening.set(account, opening);
     await Promise.allSettled([opening.finally(() => this.#opening.delete(account))]);
     await acted;
+  }
+
+  async #save(account: number): Promise<void> {
+    const mailbox = this.#mailboxes.get(account);
+    if (!mailbox || mailbox.sessions > 0) return;
+    mailbox.commit();
+    mailbox.save();
+    await this.#office.store.time();
+  }
+
+  /** Out of memory with this mailbox; false where it is needed there. */
+  #letGo(account: number): boolean {
+    const mailbox = this.#mailboxes.get(account);
+    if (!mailbox) return true;
+    if (!mailbox.idle) return false;
+    this.#mailboxes.delete(account);
+    mailbox.leaveMemory();
+    return true;
   }
 
   /** This one is gone: the next to ask has it read anew. */
@@ -124,10 +148,7 @@ export class Mailboxes {
     const now = this.#clock.now();
     for (const [account, mailbox] of this.#mailboxes) {
       if (!mailbox.idle) mailbox.usedAtMs = now;
-      else if (mailbox.usedAtMs < now - unusedMs && !isAwaited(account)) {
-        this.#mailboxes.delete(account);
-        mailbox.leaveMemory();
-      }
+      else if (mailbox.usedAtMs < now - unusedMs && !isAwaited(account)) this.#letGo(account);
     }
   }
 }
