@@ -9,7 +9,7 @@ import { storeFile } from './center.ts';
 import { connectControl } from './control.ts';
 import { identityFile, parseIdentity } from './identity.ts';
 import type { ProgramIo } from './io.ts';
-import { lockStopped } from './operate.ts';
+import { lockStopped, noCenterIn } from './operate.ts';
 import { countOf, tellDate, tellTime } from './quantities.ts';
 import { type BackupFacts, readBackup, unpackBackup, writeBackup } from './store/backup.ts';
 import { findFileDamage } from './store/file-damage.ts';
@@ -26,8 +26,7 @@ export async function backupCenter(
   const { dataDir, replace } = options;
   const to = resolve(target);
   const file = join(dataDir, storeFile);
-  if (!existsSync(file))
-    throw new AdminError(`There is no center in ${dataDir}. Say where its data is with --data DIR.`);
+  if (!existsSync(file)) throw noCenterIn(dataDir, file);
   if (existsSync(to) && !replace) {
     throw new AdminError(`${safeLine(to)} exists already. Choose another name, or give --replace.`);
   }

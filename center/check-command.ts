@@ -8,7 +8,7 @@ import { AdminError } from './acts.ts';
 import { storeFile } from './center.ts';
 import { IdentityError, openIdentity } from './identity.ts';
 import type { ProgramIo } from './io.ts';
-import { lockStopped } from './operate.ts';
+import { lockStopped, noCenterIn } from './operate.ts';
 import { countOf } from './quantities.ts';
 import { BackupError, readBackup } from './store/backup.ts';
 import { countContents, findDamage, tellDamage } from './store/damage.ts';
@@ -42,9 +42,7 @@ export async function checkBackup(source: string, io: ProgramIo): Promise<number
 export async function checkCenter(options: { dataDir: string; salvage: boolean }, io: ProgramIo): Promise<number> {
   const { dataDir } = options;
   const file = join(dataDir, storeFile);
-  if (!existsSync(file) && !existsSync(tailPath(file))) {
-    throw new AdminError(`There is no center in ${dataDir}. Say where its data is with --data DIR.`);
-  }
+  if (!existsSync(file) && !existsSync(tailPath(file))) throw noCenterIn(dataDir, file);
   const lock = lockForCheck(dataDir, io);
   try {
     const identityDamage = await findIdentityDamage(dataDir);

@@ -40,12 +40,23 @@ export interface OpenAdmin {
   close(): Promise<void>;
 }
 
+/** Why nothing can be done to a center whose file is not to be found. */
+export function noCenterIn(dataDir: string, file: string): AdminError {
+  try {
+    statSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') {
+      return new AdminError(`No permission to look into ${dataDir}. Run this as the user who runs the center.`);
+    }
+  }
+  return new AdminError(`There is no center in ${dataDir}. Say where its data is with --data DIR.`);
+}
+
 /** Rejects with AdminError, or with what the store says of a database that it cannot open. */
 export async function openAdmin(options: OpenOptions): Promise<OpenAdmin> {
   const { dataDir, patienceMs = defaultPatienceMs } = options;
   if (!existsSync(dataDir)) {
-    if (!options.create)
-      throw new AdminError(`There is no center in ${dataDir}. Say where its data is with --data DIR.`);
+    if (!options.create) throw noCenterIn(dataDir, dataDir);
     makeDirectory(dataDir);
   }
   const endMs = performance.now() + patienceMs;

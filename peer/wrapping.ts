@@ -8,8 +8,8 @@ const link = /^https?:\/\/[\w.~:/?#@!$&'()*+,;=%[\]-]+$/;
 
 /**
  * The text in rows of at most `columns`, joined by newlines. Broken at blanks where there are any, else within the
- * word; a link is left in one piece, for the terminal to break. At most a quarter of a row is indentation, unless more
- * is asked for and half a row is left.
+ * word; a link that is longer than a row is left in one piece, for the terminal to break. At most a quarter of a row is
+ * indentation, unless more is asked for and half a row is left.
  */
 export function wrapWords(text: string, columns: number, indent = usualIndent): string {
   const fits = indent * 2 <= columns ? indent : Math.min(usualIndent, Math.floor(columns / 4));
@@ -31,11 +31,11 @@ function wrapPart(part: string, columns: number, indent: number): string {
   for (const [, blanks = '', word = ''] of part.matchAll(/( *)([^ ]*)/g)) {
     if (blanks === '' && word === '') continue;
     const width = textWidth(word);
-    const isLink = link.test(word);
-    if (used + blanks.length + width <= columns || (used === 0 && isLink)) {
+    const isTooLong = width > columns - indent;
+    if (used + blanks.length + width <= columns || (isTooLong && link.test(word))) {
       row += blanks + word;
       used += blanks.length + width;
-    } else if (width <= columns - indent || isLink) {
+    } else if (!isTooLong) {
       begin();
       row += word;
       used += width;

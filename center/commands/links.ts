@@ -41,7 +41,8 @@ export async function getAddress(session: Session, { name }: parley.GetAddress.$
 export async function allow(session: Session, { name, forMs, once }: parley.Allow.$Properties): Promise<Answer> {
   const giver = attached(session);
   const asker = await otherAccount(session, name ?? '');
-  if (giver.blocks.has(asker.id)) throw new ParleyError('blocked', `You have blocked ${asker.name}.`);
+  if (giver.blocks.has(asker.id))
+    throw new ParleyError('blocked', `You have blocked ${asker.name}: unblock ${asker.name} first.`);
   const blocks = await session.services.store.blocks(asker.id);
   if (blocks.includes(giver.account)) throw new ParleyError('blocked', `You and ${asker.name} are in a block.`);
   await session.services.links.allow(giver.account, asker.id, forMs ?? 0, once ?? false);

@@ -10,6 +10,7 @@ import type { Timeout, Wheel } from '../wheel.ts';
 import { candidatesOf, issueIntroduction, type Reach } from './introductions.ts';
 import { Probes } from './probes.ts';
 import { remember } from './remembered.ts';
+import { askersOf } from './requests.ts';
 import type { TunnelSession, Tunnels } from './tunnels.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -74,9 +75,8 @@ export class Links {
     const asked = { afterMs: now - dayMs, limit: maxRequestsShown };
     const { consents, requests } = await store.consentsAndRequests(session.account, now, asked);
     this.#introduceAll(session, consents);
-    for (const from of requests) {
-      const account = await store.account(from);
-      if (account) this.#send(session, { addressRequest: { from, fromName: account.name } });
+    for (const { id, name } of await askersOf(session.account, requests, store)) {
+      this.#send(session, { addressRequest: { from: id, fromName: name } });
     }
     await this.#probes.look(session);
   }

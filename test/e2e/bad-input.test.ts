@@ -274,6 +274,18 @@ describe('bad input', function () {
       expect(peer.stderr).to.include(`Cannot keep data in ${path}: permission denied.`);
     });
 
+    it('a data directory that somebody else may not look into', async () => {
+      const closed = chat.directory();
+      const data = ['--data', join(closed, 'center')];
+      chmodSync(closed, 0o000);
+      for (const command of [['user', 'list'], ['check'], ['backup', join(closed, 'file')]]) {
+        const text = await refused([...command, ...data], withoutPrivileges);
+        expect(text).to.include('No permission to look into').and.include('the user who runs the center');
+      }
+      chmodSync(closed, 0o700);
+      expect(await refused(['user', 'list', ...data])).to.include('There is no center in');
+    });
+
     it('a database that a newer program wrote: refused, and left as it is', async () => {
       const dataDir = join(chat.directory(), 'center');
       const made = run([...program('center'), 'user', 'add', 'seas', '--data', dataDir, '--bcrypt-cost', '4']);

@@ -35,7 +35,8 @@ describe('wrapping of lines', () => {
 
   it('leaves a link in one piece, to be clicked and copied', () => {
     const link = `https://example.org/${'long/'.repeat(6)}`;
-    expect(wrapWords(`<seas>: See ${link} please`, 20)).to.equal(`<seas>: See\n    ${link}\n    please`);
+    expect(wrapWords(`<seas>: See ${link} please`, 20)).to.equal(`<seas>: See ${link} please`);
+    expect(wrapWords('<seas>: Look at https://a.org', 20)).to.equal('<seas>: Look at\n    https://a.org');
     expect(wrapWords(`<seas>: https://example.org/<google>:${'x'.repeat(20)}`, 20).split('\n')).to.have.length(4);
   });
 

@@ -91,6 +91,20 @@ describe('links, the center', () => {
     back.destroy();
   });
 
+  it('tells nobody at the next login of a request by who is in a block with them since', async () => {
+    const bing = await join_('bing');
+    for (const peer of [seas, bing]) await peer.ask({ getAddress: { name: 'google' } });
+    await google.sees('addressRequest');
+    await google.ask({ block: { name: 'seas', on: true } });
+    await bing.ask({ block: { name: 'google', on: true } });
+    google.destroy();
+    const back = await (await WirePeer.connect(center)).resume(google);
+    await back.attach();
+    await back.fence();
+    expect(back.received.filter(({ addressRequest }) => addressRequest)).to.deep.equal([]);
+    for (const peer of [back, bing]) peer.destroy();
+  });
+
   it('says nothing to either after a deny', async () => {
     await seas.ask({ getAddress: { name: 'google' } });
     await google.sees('addressRequest');
@@ -106,6 +120,9 @@ describe('links, the center', () => {
     expect(await google.sees('linkEnd')).to.include({ account: seas.account, code: 'blocked' });
     expect((await google.ask({ getAddress: { name: 'seas' } })).error).to.include({ code: 'blocked' });
     expect((await google.ask({ allow: { name: 'seas' } })).error).to.include({ code: 'blocked' });
+    expect((await seas.ask({ allow: { name: 'google' } })).error?.text).to.equal(
+      'You have blocked google: unblock google first.',
+    );
   });
 
   it('tells both when a consent is revoked', async () => {
