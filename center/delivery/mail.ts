@@ -38,11 +38,9 @@ export interface MailOptions {
 interface Arrival {
   flow: Flow;
   number: number;
-  proceed(found: Found): void;
+  /** failure: the mailbox could not be read. */
+  proceed(failure: RefusalCode | null): void;
 }
-
-/** Of the mailbox of an account. closing: not now; gone: never again; unread: the store failed. */
-type Found = 'open' | 'closing' | 'gone' | 'unread';
 
 export class Mail implements Office {
   readonly store: Store;
@@ -195,13 +193,13 @@ export class Mail implements Office {
     const session = outbox.session;
     outbox.took(bytes.length);
     const copied = { ...view, tailStart: 0, tailEnd: bytes.length };
-    const proceed = (found: Found): void => {
+    const proceed = (failure: RefusalCode | null): void => {
       outbox.resolved(bytes.length);
       // A connection that ended meanwhile sends it again on the next one.
       if (session === null || outbox.session !== session) return;
-      if (found === 'open') return this.send(outbox, bytes, copied);
-      refuse(flow, number, found === 'unread' ? 'internal' : 'unknown_account');
-      if (found === 'gone') outbox.lose(flow);
+      if (failure) refuse(flow, number, failure);
+      else if (this.#mailboxes.get(recipient)) this.send(outbox, bytes, copied);
+      else refuse(flow, number, 'unknown_account');
     };
     const arrival: Arrival = { flow, number, proceed };
     const waiting = this.#arrivals.get(recipient);
@@ -211,24 +209,25 @@ export class Mail implements Office {
     }
     const arrivals = [arrival];
     this.#arrivals.set(recipient, arrivals);
-    this.#find(recipient)
-      .catch((error: unknown) => {
-        this.storeFailed(error);
-        return 'unread' as const;
-      })
-      .then((found) => {
+    this.openMailbox(recipient).then(
+      (mailbox) => {
         this.#arrivals.delete(recipient);
-        for (const { proceed } of arrivals) proceed(found);
-      });
+        for (const { proceed } of arrivals) proceed(null);
+        if (!mailbox) void this.#judge(recipient, new Set(arrivals.map((arrival) => arrival.flow)));
+      },
+      (error: unknown) => {
+        this.#arrivals.delete(recipient);
+        this.storeFailed(error);
+        for (const { proceed } of arrivals) proceed('internal');
+      },
+    );
   }
 
-  /** Opens the mailbox of an account, and tells what there is where there is none. */
-  async #find(account: number): Promise<Found> {
-    for (;;) {
-      if (await this.openMailbox(account)) return 'open';
-      const state = (await this.store.account(account))?.state ?? 'removed';
-      if (state !== 'open') return state === 'closing' ? 'closing' : 'gone';
-    }
+  /** What was refused because there is no mailbox: is that for good? Asked when it is refused: it keeps nobody waiting. */
+  async #judge(recipient: number, flows: Iterable<Flow>): Promise<void> {
+    const account = await this.store.account(recipient).catch(() => 'unread' as const);
+    const isGone = account === null || (account !== 'unread' && account.state === 'removed');
+    for (const flow of flows) flow.outbox.judge(flow, isGone);
   }
 
   /** True if the center has not got it and never will from what it has read so far. */

@@ -155,12 +155,29 @@ export class Outbox {
   }
 
   /** This number is refused. False where that is because of an earlier refusal, which stays the one that is open. */
-  refuse(flow: Flow, number: number): boolean {
+  refuse(flow: Flow, number: number, code: RefusalCode): boolean {
     if (flow.refused !== 0 && number > flow.refused) return false;
     flow.refused = number;
+    // Whether there may be such an account one day is yet to be judged.
+    if (code !== 'unknown_account') this.#count(flow);
+    return true;
+  }
+
+  /** The recipient of a flow that was refused has no mailbox. isGone: and never will have one. */
+  judge(flow: Flow, isGone: boolean): void {
+    if (flow.refused === 0 || this.flows.get(flow.recipient) !== flow) return;
+    if (!isGone) return this.#count(flow);
+    this.#refusing?.delete(flow);
+    if (flow.placed > 0) return;
+    this.#gone ??= new Set();
+    this.#gone.add(flow);
+    if (this.#gone.size <= maxGoneRemembered) return;
+    for (const oldest of this.#gone) return this.#forget(oldest);
+  }
+
+  #count(flow: Flow): void {
     this.#refusing ??= new Set();
     this.#refusing.add(flow);
-    return true;
   }
 
   /** The refused one was sent again, or withdrawn: what is later can come. */
@@ -168,16 +185,6 @@ export class Outbox {
     flow.refused = 0;
     this.#refusing?.delete(flow);
     this.#gone?.delete(flow);
-  }
-
-  /** The recipient of this flow is gone for good. */
-  lose(flow: Flow): void {
-    this.#refusing?.delete(flow);
-    if (flow.placed > 0) return;
-    this.#gone ??= new Set();
-    this.#gone.add(flow);
-    if (this.#gone.size <= maxGoneRemembered) return;
-    for (const oldest of this.#gone) return this.#forget(oldest);
   }
 
   /** Forgets it if there is nothing to remember. No message of it may be on its way. */
@@ -239,7 +246,7 @@ export class Outbox {
  * where there was none before it.
  */
 export function refuse(flow: Flow, number: number, code: RefusalCode): boolean {
-  const isFirst = flow.outbox.refuse(flow, number);
+  const isFirst = flow.outbox.refuse(flow, number, code);
   flow.outbox.session?.refused(flow.recipient, number, isFirst ? code : 'earlier_refused');
   return isFirst;
 }

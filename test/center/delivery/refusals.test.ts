@@ -122,6 +122,43 @@ describe('delivery that is refused', () => {
     });
   });
 
+  it('is not overtaken while it is looked up whether there will ever be such an account', async () => {
+    let gate: Promise<void> | null = null;
+    await open({
+      wrap: (store) =>
+        overriding(store, (store) => ({
+          account: async (id) => {
+            const account = await store.account(id);
+            await gate;
+            return account;
+          },
+        })),
+    });
+    const { store, mail } = room.services;
+    const [seas, google] = [await room.join('seas'), await room.register('google')];
+    google.destroy();
+    while (room.services.sessions.count > 1) await seas.fence();
+    await mail.closeMailbox(google.account);
+    await store.setState(google.account, 'closing');
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate = promise;
+    send(seas, google.account, 1, 1);
+    await seas.fence();
+    await store.setState(google.account, 'open');
+    await mail.openMailbox(google.account);
+    send(seas, google.account, 2, 1);
+    await seas.fence();
+    resolve();
+    gate = null;
+    await isRefused(seas, 1, 'unknown_account');
+    await isRefused(seas, 2, 'earlier_refused');
+    send(seas, google.account, 1, 2);
+    await seas.isAccepted(google.account, 2);
+    const again = await room.resume(google);
+    await again.attach();
+    await reads(again, 1, 2);
+  });
+
   describe('blocks', () => {
     beforeEach(() => open());
 

@@ -190,6 +190,12 @@ describe('what leaves memory', () => {
     const remembered = 1024;
     const nobody = 2 ** 40;
 
+    /** All that was asked of the store is answered, and what follows from it done. */
+    async function settled(): Promise<void> {
+      await room.services.store.time();
+      await new Promise(setImmediate);
+    }
+
     /** Writes to so many accounts that never were. */
     async function writeToNobody(seas: WirePeer, count: number): Promise<void> {
       for (let index = 1; index <= count; index++) seas.message(nobody + index, 1, 'text');
@@ -197,6 +203,7 @@ describe('what leaves memory', () => {
         const { refused } = await seas.take((frame) => frame.refused?.to === nobody + index, 'that it is refused');
         expect(refused?.error?.code).to.equal('unknown_account');
       }
+      await settled();
     }
 
     it('is all but the latest: nothing is ever taken for them', async function () {
@@ -212,6 +219,7 @@ describe('what leaves memory', () => {
       await isRefused(seas, 1, 'unknown_account');
       seas.message(nobody + 100, 2, 'text');
       await isRefused(seas, 2, 'earlier_refused');
+      await settled();
       expect(counts().flows).to.equal(remembered);
     });
 
