@@ -40,7 +40,7 @@ function* levelsOf(command: Command, path: string[]): Generator<Level> {
         .map((flag) => ({ flag, about: option.description, value }));
     }),
     words: registeredArguments.flatMap((argument) => argument.argChoices ?? []),
-    takesFile: registeredArguments.some((argument) => argument.name() === 'file'),
+    takesFile: registeredArguments.some((argument) => ['file', 'backup'].includes(argument.name())),
   };
   for (const sub of command.commands) yield* levelsOf(sub, [...path, sub.name()]);
 }

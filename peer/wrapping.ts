@@ -8,15 +8,27 @@ const link = /^https?:\/\/[\w.~:/?#@!$&'()*+,;=%[\]-]+$/;
 
 /**
  * The text in rows of at most `columns`, joined by newlines. Broken at blanks where there are any, else within the
- * word; a link that is longer than a row is left in one piece, for the terminal to break. At most a quarter of a row is
- * indentation, unless more is asked for and half a row is left.
+ * word; a link that is longer than a row is left in one piece, for the terminal to break. Where an indentation leaves less than
+ * half a row, what would stand there stands below, a little indented.
  */
 export function wrapWords(text: string, columns: number, indent = usualIndent): string {
-  const fits = indent * 2 <= columns ? indent : Math.min(usualIndent, Math.floor(columns / 4));
+  const hasRoom = indent * 2 <= columns;
+  const fits = hasRoom ? indent : Math.min(usualIndent, Math.floor(columns / 4));
   return text
     .split('\n')
-    .map((part) => (textWidth(part) <= columns ? part : wrapPart(part, columns, fits)))
+    .flatMap((part) => {
+      if (textWidth(part) <= columns) return part;
+      return hasRoom
+        ? wrapPart(part, columns, fits)
+        : stacked(part, indent, fits).map((one) => wrapPart(one, columns, fits));
+    })
     .join('\n');
+}
+
+/** Two columns one below the other. */
+function stacked(line: string, secondAt: number, indent: number): string[] {
+  const first = line.slice(0, secondAt).trimEnd();
+  return first.length < secondAt ? [first, ' '.repeat(indent) + line.slice(secondAt)] : [line];
 }
 
 function wrapPart(part: string, columns: number, indent: number): string {

@@ -276,7 +276,10 @@ export class Links implements PairingHost {
     const written = this.#connection ? null : this.store.accountNamed(name);
     if (written) return written;
     const { accountEntry } = await this.#center.request({ lookup: { name } });
-    return { account: accountEntry?.account ?? 0, name: safeLine(accountEntry?.name ?? name) };
+    const account = accountEntry?.account ?? 0;
+    // Nobody is introduced to oneself: it would wait for ever.
+    if (account === this.self.account) throw new ParleyError('bad_name', 'That is you.');
+    return { account, name: safeLine(accountEntry?.name ?? name) };
   }
 
   /** What was tried, what failed and what would help, in words. */

@@ -532,6 +532,9 @@ describe('the center’s program', function () {
       expect(await completed(script, 'user', 'ban', 'seas', '--')).to.include.members(['--for', '--reason', '--data']);
       expect(await completed(script, 'localhost', '0', '--registration', 'i')).to.deep.equal(['invite']);
       expect(await completed(script, 'completion', 'z')).to.deep.equal(['zsh']);
+      for (const command of ['backup', 'check', 'restore']) {
+        expect(await completed(script, command, script.slice(0, -2))).to.deep.equal([script]);
+      }
     });
 
     it('of zsh and fish is made for every command and option', async () => {

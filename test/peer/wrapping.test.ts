@@ -19,7 +19,7 @@ describe('wrapping of lines', () => {
 
   it('indents as far as it is told to, where there is room', () => {
     expect(wrapWords('online  list who is online', 18, 8)).to.equal('online  list who\n        is online');
-    expect(wrapWords('online  list who is online', 14, 8)).to.equal('online  list\n   who is\n   online');
+    expect(wrapWords('online  list who is online', 14, 8)).to.equal('online\n   list who is\n   online');
   });
 
   it('breaks a word that is longer than a row, where the row ends', () => {

@@ -51,6 +51,13 @@ describe('private links with a real center', () => {
     expect(google.links()[0]).to.include({ name: 'seas', route: 'direct' });
   });
 
+  it('are not with oneself, nor with nobody', async () => {
+    await open({});
+    expect(await codeOf(seas.private('Seas', 'Note to self', { until: 'outbox' }))).to.equal('bad_name');
+    expect(await codeOf(seas.private('nobody', 'Hello', { until: 'outbox' }))).to.equal('unknown_account');
+    expect(seas.outbox()).to.deep.equal([]);
+  });
+
   it('begin a new outbox where data came from an old backup', async () => {
     await open({});
     await linked();
