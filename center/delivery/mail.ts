@@ -5,6 +5,7 @@ import type { CenterLimits } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { type Store, StoreError } from '../store/store.ts';
 import type { Turn } from '../turn.ts';
+import { Arrivals } from './arrivals.ts';
 import { accountOf, deliverRoom, emptyView, type MessageView } from './codec.ts';
 import type { Mailbox } from './mailbox.ts';
 import { Mailboxes } from './mailboxes.ts';
@@ -34,14 +35,6 @@ export interface MailOptions {
   onContact(sender: number, recipient: number): void;
 }
 
-/** A message that waits for its recipient's mailbox to be read. */
-interface Arrival {
-  flow: Flow;
-  number: number;
-  /** failure: the mailbox could not be read. */
-  proceed(failure: RefusalCode | null): void;
-}
-
 export class Mail implements Office {
   readonly store: Store;
   readonly pool: ChunkPool;
@@ -60,7 +53,7 @@ export class Mail implements Office {
   readonly #mailboxes: Mailboxes;
   readonly #outboxes: Outboxes;
   /** What came for mailboxes that are being opened. */
-  readonly #arrivals = new Map<number, Arrival[]>();
+  readonly #arrivals: Arrivals;
   readonly #sweeping: NodeJS.Timeout;
   #receivedAtMs = 0;
 
@@ -73,6 +66,7 @@ export class Mail implements Office {
     this.schedule = new Schedule(options.turn);
     this.notices = new Notices(this);
     this.#mailboxes = new Mailboxes(this, options.clock);
+    this.#arrivals = new Arrivals(this.#mailboxes, options.store, (error) => this.storeFailed(error));
     this.#outboxes = new Outboxes(options.store, this.schedule);
     this.#clock = options.clock;
     this.#log = options.log;
@@ -201,43 +195,17 @@ export class Mail implements Office {
       else if (this.#mailboxes.get(recipient)) this.send(outbox, bytes, copied);
       else refuse(flow, number, 'unknown_account');
     };
-    const arrival: Arrival = { flow, number, proceed };
-    const waiting = this.#arrivals.get(recipient);
-    if (waiting) {
-      waiting.push(arrival);
-      return;
-    }
-    const arrivals = [arrival];
-    this.#arrivals.set(recipient, arrivals);
-    this.openMailbox(recipient).then(
-      (mailbox) => {
-        this.#arrivals.delete(recipient);
-        for (const { proceed } of arrivals) proceed(null);
-        if (!mailbox) void this.#judge(recipient, new Set(arrivals.map((arrival) => arrival.flow)));
-      },
-      (error: unknown) => {
-        this.#arrivals.delete(recipient);
-        this.storeFailed(error);
-        for (const { proceed } of arrivals) proceed('internal');
-      },
-    );
-  }
-
-  /** What was refused because there is no mailbox: is that for good? Asked when it is refused: it keeps nobody waiting. */
-  async #judge(recipient: number, flows: Iterable<Flow>): Promise<void> {
-    const account = await this.store.account(recipient).catch(() => 'unread' as const);
-    const isGone = account === null || (account !== 'unread' && account.state === 'removed');
-    for (const flow of flows) flow.outbox.judge(flow, isGone);
+    this.#arrivals.add({ flow, number, proceed });
   }
 
   /** True if the center has not got it and never will from what it has read so far. */
   withdraw(outbox: Outbox, to: number, number: number): boolean {
     const flow = outbox.flows.get(to);
     if (!flow) return true;
-    const arrivals = this.#arrivals.get(to)?.filter((arrival) => arrival.flow === flow) ?? [];
-    if (number <= flow.placed || arrivals.some((arrival) => arrival.number === number)) return false;
+    const waiting = this.#arrivals.of(flow);
+    if (number <= flow.placed || waiting.some((arrival) => arrival.number === number)) return false;
     if (flow.refused === number) outbox.goOn(flow);
-    if (arrivals.length === 0) outbox.forgetIfEmpty(flow);
+    if (waiting.length === 0) outbox.forgetIfEmpty(flow);
     return true;
   }
 
@@ -257,6 +225,10 @@ export class Mail implements Office {
 
   flowOf(sender: number, bytes: Buffer, start: number, end: number, recipient: number): Flow {
     return this.#outboxes.flowOf(sender, bytes, start, end, recipient);
+  }
+
+  adopted(flow: Flow): void {
+    this.#mailboxes.adopted(flow);
   }
 
   vanished(mailbox: { readonly account: number }): void {
@@ -284,8 +256,8 @@ export class Mail implements Office {
   }
 
   #sweep(): void {
-    this.#outboxes.sweep();
-    this.#mailboxes.sweep(sweepMs, (account) => this.#arrivals.has(account));
+    this.#outboxes.sweep((flow) => this.#mailboxes.release(flow));
+    this.#mailboxes.sweep(sweepMs, (account) => this.#arrivals.waitFor(account));
   }
 
   /** Commits and saves everything; no message may come any more. */

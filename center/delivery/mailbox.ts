@@ -32,8 +32,6 @@ export class Mailbox implements BacklogOwner, CommitsOwner, ProgressOwner {
   savesSoon = false;
   /** Connections that are logged in to the account: it stays in memory for them. */
   sessions = 0;
-  /** Those that know it, and have to forget it when it leaves memory. */
-  #flows: Set<Flow> | null = null;
   #whenEmpty: (() => void) | null = null;
   readonly #office: Office;
   readonly #positions: Positions;
@@ -110,13 +108,7 @@ export class Mailbox implements BacklogOwner, CommitsOwner, ProgressOwner {
     if (flow.mailbox === this) return;
     flow.mailbox = this;
     flow.usage = null;
-    this.#flows ??= new Set();
-    this.#flows.add(flow);
-  }
-
-  /** The flow leaves memory. */
-  release(flow: Flow): void {
-    this.#flows?.delete(flow);
+    this.#office.adopted(flow);
   }
 
   #isDirect(position: number): boolean {
@@ -299,20 +291,10 @@ export class Mailbox implements BacklogOwner, CommitsOwner, ProgressOwner {
     for (const entry of this.#window.detach()) if (entry.chunk) this.#refuse(entry, 'unknown_account');
     this.#refuseTail('unknown_account');
     this.#progress.forget();
-    this.#releaseAll();
   }
 
   /** Out of memory, all of it being in the store. */
   leaveMemory(): void {
     this.state = 'gone';
-    this.#releaseAll();
-  }
-
-  #releaseAll(): void {
-    for (const flow of this.#flows ?? []) {
-      flow.mailbox = null;
-      flow.usage = null;
-    }
-    this.#flows = null;
   }
 }

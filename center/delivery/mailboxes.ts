@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { StoreError } from '../store/store.ts';
 import { Mailbox } from './mailbox.ts';
 import type { Office } from './office.ts';
+import type { Flow } from './outbox.ts';
 
 /** Until a mailbox has settled, it is looked at so often. */
 const settleMs = 20;
@@ -13,6 +14,8 @@ export class Mailboxes {
   readonly #office: Office;
   readonly #clock: Clock;
   readonly #mailboxes = new Map<number, Mailbox>();
+  /** Those that know a mailbox in memory, by its account. */
+  readonly #flows = new Map<number, Set<Flow>>();
   readonly #opening = new Map<number, Promise<Mailbox | null>>();
   /** Settles when the last act on a mailbox that is away is done. */
   #away: Promise<void> = Promise.resolve();
@@ -93,19 +96,42 @@ export class Mailboxes {
     await this.#office.store.time();
   }
 
+  /** This flow knows the mailbox of its recipient, and forgets it when that leaves memory. */
+  adopted(flow: Flow): void {
+    const flows = this.#flows.get(flow.recipient);
+    if (flows) flows.add(flow);
+    else this.#flows.set(flow.recipient, new Set([flow]));
+  }
+
+  /** This flow leaves memory itself. */
+  release(flow: Flow): void {
+    this.#flows.get(flow.recipient)?.delete(flow);
+  }
+
+  #leave(mailbox: Mailbox): void {
+    this.vanished(mailbox);
+    mailbox.leaveMemory();
+  }
+
   /** Out of memory with this mailbox; false where it is needed there. */
   #letGo(account: number): boolean {
     const mailbox = this.#mailboxes.get(account);
     if (!mailbox) return true;
     if (!mailbox.idle) return false;
-    this.#mailboxes.delete(account);
-    mailbox.leaveMemory();
+    this.#leave(mailbox);
     return true;
   }
 
   /** This one is gone: the next to ask has it read anew. */
   vanished(mailbox: { readonly account: number }): void {
-    if (this.#mailboxes.get(mailbox.account) === mailbox) this.#mailboxes.delete(mailbox.account);
+    const { account } = mailbox;
+    if (this.#mailboxes.get(account) !== mailbox) return;
+    this.#mailboxes.delete(account);
+    for (const flow of this.#flows.get(account) ?? []) {
+      flow.mailbox = null;
+      flow.usage = null;
+    }
+    this.#flows.delete(account);
   }
 
   /**
@@ -123,8 +149,7 @@ export class Mailboxes {
       mailbox.reopen();
       throw error;
     }
-    this.vanished(mailbox);
-    mailbox.leaveMemory();
+    this.#leave(mailbox);
   }
 
   /** Resolves when all that has a place in the mailbox is committed or stored. */

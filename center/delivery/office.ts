@@ -16,6 +16,8 @@ export interface Office {
   readonly receivedAtMs: number;
   /** The flow of a message that was read back from the store; its outbox id is in these bytes, from start to end. */
   flowOf(sender: number, bytes: Buffer, start: number, end: number, recipient: number): Flow;
+  /** The flow knows its recipient's mailbox, and has to forget it when that leaves memory. */
+  adopted(flow: Flow): void;
   /** The store did not take something. */
   storeFailed(error: unknown): void;
   /** A mailbox could not be read back; it is tried again later. */

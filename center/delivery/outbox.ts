@@ -208,11 +208,6 @@ export class Outbox {
     this.#gone = null;
   }
 
-  /** Nobody will ask for it. */
-  leaveMemory(): void {
-    for (const flow of this.flows.values()) flow.mailbox?.release(flow);
-  }
-
   /** A message with a frame of so many bytes is on its way. */
   took(bytes: number): void {
     this.unresolvedMessages++;

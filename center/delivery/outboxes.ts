@@ -71,12 +71,12 @@ export class Outboxes {
     return outbox;
   }
 
-  /** What nobody uses leaves memory. */
-  sweep(): void {
+  /** What nobody uses leaves memory; release is called with each of its flows. */
+  sweep(release: (flow: Flow) => void): void {
     for (const [key, outbox] of this.#outboxes) {
       if (!outbox.idle) continue;
       this.#outboxes.delete(key);
-      outbox.leaveMemory();
+      for (const flow of outbox.flows.values()) release(flow);
       if (this.#last === outbox) this.#last = null;
     }
   }
