@@ -52,7 +52,9 @@ export type Reply =
   | { reply: 'block' | 'unblock' | 'revoke'; name: string; later: boolean }
   /** linked: there was nothing to ask for. */
   | { reply: 'getaddress'; name: string; linked: boolean }
-  | { reply: 'deny' | 'trust' | 'untrust'; name: string }
+  /** consented: there is a consent between the two all the same. */
+  | { reply: 'deny'; name: string; consented: boolean }
+  | { reply: 'trust' | 'untrust'; name: string }
   | { reply: 'allow'; name: string; forMs: number; once: boolean }
   | { reply: 'consents'; consents: Consent[]; more: boolean }
   /** Safe in the outbox; stored follows as an event. linked: it is on its way. */

@@ -68,7 +68,9 @@ export const linkCommands: Rows<LinkCommandName> = {
     build: (fields) => ({ command: 'deny', name: theName(fields) }),
     async run({ peer }, { name }) {
       await peer.deny(name);
-      return { reply: 'deny', name };
+      const { items } = await taken<Consent>(peer.consents(), maxConsentsListed);
+      const consented = items.some((consent) => foldName(consent.name) === foldName(name));
+      return { reply: 'deny', name, consented };
     },
   },
   revoke: {

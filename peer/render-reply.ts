@@ -24,7 +24,8 @@ function renderHistory(row: HistoryLine): Line {
 /** The outbox: number, age and reason of each message that is not accepted. */
 export function renderOutboxRows(messages: readonly OutgoingMessage[], nowMs: number): Line[] {
   return messages.map((message) => {
-    const reason = message.reason === '' ? '' : `, ${safeLine(message.reason)}`;
+    const why = message.state === 'accepted' ? 'accepted' : message.reason;
+    const reason = why === '' ? '' : `, ${safeLine(why)}`;
     const what = outgoingText(message);
     return line(`  ${message.id}  (${age(nowMs - message.createdAtMs)}${reason}) ${what}`, 'status');
   });
@@ -145,6 +146,7 @@ export function renderReply(reply: Reply, nowMs: number): Line[] {
     }
     case 'deny': {
       const name = safeLine(reply.name);
+      if (reply.consented) return [line(`There is a consent with ${name} already: revoke ${name} ends it.`, 'warning')];
       return [line(`${name} is not told your address, nor that you said no. allow ${name} changes that.`, 'status')];
     }
     case 'revoke':

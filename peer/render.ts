@@ -217,7 +217,9 @@ export function leftText(
   const ofCenter = left.some((message) => !message.private);
   const what = untilStored || !ofCenter ? 'not stored' : 'not accepted';
   const after = gaveUpAfterMs === null ? '' : ` after ${Math.ceil(gaveUpAfterMs / 1000)} s without progress`;
-  const goes = `What waits in the outbox goes ${ofCenter ? 'at the next login' : 'when there is a link'}:`;
+  const goes = left.every(({ state }) => state === 'accepted')
+    ? 'The center delivers what it has accepted:'
+    : `What waits in the outbox goes ${ofCenter ? 'at the next login' : 'when there is a link'}:`;
   return `${count(left.length, 'message is', 'messages are')} ${what}${after}. ${goes}`;
 }
 

@@ -176,7 +176,11 @@ describe('pipe', () => {
     expect((await run(input, { peer: stored, wait: 'stored' })).out).to.include(
       '(stored) to google: Hello\nLogged out.',
     );
-    expect((await run(input, { wait: 'stored' })).code).to.equal(exitCodes.undelivered);
+    const accepted = await run(input, { wait: 'stored' });
+    expect(accepted.code).to.equal(exitCodes.undelivered);
+    expect(accepted.diagnosed)
+      .to.include('without progress. The center delivers what it has accepted:\n')
+      .and.match(/ {2}1 {2}\(\d s, accepted\) to google: /);
     const silent = new FakePeer();
     silent.onSend = () => undefined;
     expect((await run(input, { peer: silent, wait: 'none' })).code).to.equal(exitCodes.done);
@@ -196,18 +200,28 @@ describe('pipe', () => {
     peer.linked.push(link);
     peer.consenting.push({ name: 'google', given: false, untilMs: 0, once: true });
     const lines = [
-      ...['getaddress google', 'allow al 1h', 'allow al once', 'deny bo', 'revoke al', 'consents', 'links'],
+      ...[
+        'getaddress google',
+        'allow al 1h',
+        'allow al once',
+        'deny bo',
+        'deny Google',
+        'revoke al',
+        'consents',
+        'links',
+      ],
       ...['why google', 'verify google', 'verify google yes', 'trust google', 'untrust google'],
     ];
     const { code, out, calls } = await run(`seas\nsummer\n${lines.join('\n')}\n`, { peer });
     expect(code).to.equal(exitCodes.done);
     expect(calls.slice(1, -2)).to.deep.equal([
-      ...['getAddress google', 'allow al 3600000', 'allow al 0 once', 'deny bo', 'revoke al', 'why google'],
-      ...['verify google', 'confirmVerified google', 'trust google', 'untrust google'],
+      ...['getAddress google', 'allow al 3600000', 'allow al 0 once', 'deny bo', 'deny Google', 'revoke al'],
+      ...['why google', 'verify google', 'confirmVerified google', 'trust google', 'untrust google'],
     ]);
     expect(out)
       .to.include('Request has been sent.\n')
       .and.include('google  direct  127.0.0.1:6068  0.4 ms  unverified');
+    expect(out).to.include('\nbo is not told your address').and.include('\nThere is a consent with Google already');
     expect(out).to.include('google  allows you  until one of you logs out\n');
     // The digits come a moment after the last command: they are waited for.
     expect(out).to.include('Compare with google, by voice: 012 345.');

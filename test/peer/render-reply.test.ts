@@ -83,7 +83,10 @@ describe('lines of replies', () => {
     expect(allowed(3_600_000)).to.equal(`seas may link with you for 1 hour, ${rest}`);
     expect(allowed(172_800_000)).to.equal(`seas may link with you for 2 days, ${rest}`);
     expect(allowed(0, true)).to.equal(`seas may link with you until one of you logs out, ${rest}`);
-    expect(text({ reply: 'deny', name: 'seas' })[0]).to.include('seas is not told');
+    expect(text({ reply: 'deny', name: 'seas', consented: false })[0]).to.include('seas is not told');
+    expect(text({ reply: 'deny', name: 'seas', consented: true })).to.deep.equal([
+      'There is a consent with seas already: revoke seas ends it.',
+    ]);
     expect(text({ reply: 'revoke', name: 'seas', later: false })).to.deep.equal([
       'You and seas may not link any more.',
     ]);
