@@ -48,7 +48,11 @@ export const limitTable = {
   mailboxBytes: { default: 268_435_456, unit: 'bytes', help: 'waiting in one mailbox' },
   mailboxSenderShare: { default: 10, unit: 'parts', help: 'one sender may fill one of so many parts of a mailbox' },
   heartbeatMs: { default: 10_000, unit: 'ms', help: 'how often a peer must send something' },
-  silenceMs: { default: 29_000, unit: 'ms', help: 'without a byte before a peer is taken for gone' },
+  silenceMs: {
+    default: 29_000,
+    unit: 'ms',
+    help: 'without a byte before a peer is taken for gone; more than --heartbeat-ms',
+  },
   graceMs: { default: 9_000, unit: 'ms', help: 'after a connection ended before its account is offline' },
   startGraceMs: {
     default: 30_000,

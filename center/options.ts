@@ -40,6 +40,18 @@ export function reading<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
+/** Of what takes any text, refuses none at all: a variable of a shell that was not set must not mean something. */
+export function refuseEmpty(command: Command): void {
+  const parse = (text: string) => {
+    if (text === '') throw new InvalidArgumentError('It is empty.');
+    return text;
+  };
+  for (const option of command.options) if (option.required && !option.parseArg) option.argParser(parse);
+  for (const argument of command.registeredArguments) {
+    if (!argument.variadic && !argument.parseArg) argument.argParser(parse);
+  }
+}
+
 /** For a parser: throws QuantityError for 0. */
 export function positive(value: number): number {
   if (value <= 0) throw new QuantityError('It must be more than 0.');

@@ -6,10 +6,10 @@ import { completionScript, shells } from './completion.ts';
 import { completionHelp, serveHelp } from './help.ts';
 import type { ProgramIo } from './io.ts';
 import { addKeepCommands } from './keep-commands.ts';
-import { type CenterLimits, limitTable, writtenDefault } from './limits.ts';
+import { type CenterLimits, centerLimits, limitTable, writtenDefault } from './limits.ts';
 import { isLoopback } from './listener.ts';
 import { type LogLevel, logLevels } from './log.ts';
-import { between, costOption, dataDirOf, dataOption, given, positive, reading } from './options.ts';
+import { between, costOption, dataDirOf, dataOption, given, positive, reading, refuseEmpty } from './options.ts';
 import { parseCount, parseSize, parseTime } from './quantities.ts';
 import type { RegistrationMode } from './registration.ts';
 import { serve } from './serve.ts';
@@ -110,6 +110,10 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
           'Use localhost, 127.0.0.1 or ::1, or leave --plain out.',
       );
     }
+    const { heartbeatMs, silenceMs } = centerLimits(limits(flags));
+    if (heartbeatMs >= silenceMs) {
+      program.error('error: --silence-ms must be more than --heartbeat-ms, or every quiet peer is taken for gone');
+    }
     const code = await serve(
       {
         host,
@@ -144,8 +148,9 @@ function buildProgram(io: ProgramIo, done: (code: ExitCode) => void): Command {
   return program;
 }
 
-/** Every command points to its own help, which is asked for in one way. */
+/** Every command points to its own help, which is asked for in one way, and takes no empty text. */
 function teachAll(command: Command, name: string): void {
+  refuseEmpty(command);
   command.showHelpAfterError(`(${name} --help tells more)`).helpCommand(false);
   for (const sub of command.commands) teachAll(sub, `${name} ${sub.name()}`);
 }

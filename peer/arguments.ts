@@ -93,6 +93,12 @@ function port(least: number): (text: string) => number {
   };
 }
 
+/** A variable of a shell that was not set must not mean something. */
+function some(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}
+
 function options(): Option[] {
   return [
     new Option('--register', 'make a new account, and log in'),
@@ -149,9 +155,9 @@ export function readArguments(
   const program = new Command('peer')
     .description('Parley: talk through a center, and lose no message. On a terminal it asks; in a pipe it is a tool.')
     .usage('<center-host> <center-port> [own-host] [own-port] [options]')
-    .argument('<center-host>', 'where the center is')
+    .argument('<center-host>', 'where the center is', some)
     .argument('<center-port>', 'its port', port(1))
-    .argument('[own-host]', 'the address of this peer itself')
+    .argument('[own-host]', 'the address of this peer itself', some)
     .argument('[own-port]', 'its port; a free one is taken unless given', port(0))
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'explain all this')
@@ -160,7 +166,10 @@ export function readArguments(
     .configureHelp({ helpWidth, minWidthToWrap: 30 })
     .addHelpText('after', examples)
     .showHelpAfterError('peer --help explains everything.');
-  for (const option of options()) program.addOption(option);
+  for (const option of options()) {
+    if (option.required && !option.parseArg) option.argParser(some);
+    program.addOption(option);
+  }
   program.action((host: string, centerPort: number, ownHost: string | undefined, ownPort: number | undefined) => {
     const given = program.opts<Record<string, string | boolean | undefined>>();
     const text = (name: string) => (typeof given[name] === 'string' ? given[name] : null);

@@ -63,6 +63,7 @@ describe('program', () => {
     ['localhost 0 --max-store much', '10G'],
     ['localhost 0 --expire-mail 0', 'more than 0'],
     ['localhost 0 --heartbeat-ms 0', 'from 1'],
+    ['localhost 0 --heartbeat-ms 30s', '--silence-ms must be more'],
     ['localhost 0 --max-requests 1.5', 'whole number'],
     ['localhost 0 --mailbox-messages 99999999999', 'to 2147483647'],
     ['localhost 0 --cert cert.pem', '--key'],
@@ -86,6 +87,19 @@ describe('program', () => {
       expect(code).to.equal(2);
     });
   }
+
+  it('refuses what is empty: a variable that was not set is neither every address nor the directory one is in', async () => {
+    for (const args of [
+      ['', '0'],
+      ['localhost', '0', '--data', ''],
+      ['user', 'add', ''],
+      ['check', '--data', ''],
+    ]) {
+      const { code, stderr } = await run(args);
+      expect(stderr).to.include('It is empty.');
+      expect(code).to.equal(2);
+    }
+  });
 
   it('gives every limit of the table by its name', async () => {
     const expected: Record<string, number> = {};

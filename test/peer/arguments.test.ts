@@ -64,6 +64,13 @@ describe('arguments', () => {
     expect(refused('localhost').text).to.include('center-port').and.include('peer --help');
     expect(refused('localhost', '0').text).to.include('A port is a number from 1 to 65535');
     expect(refused('localhost', 'x')).to.include({ exitCode: 1 });
+    expect(refused('', '6066').text).to.include("'center-host'").and.include('It is empty.');
+    expect(refused('localhost', '6066', '').text)
+      .to.include("'own-host'")
+      .and.include('It is empty.');
+    expect(refused('localhost', '6066', '--data', '').text)
+      .to.include('--data')
+      .and.include('It is empty.');
     expect(refused('localhost', '6066', '--wait', 'never').text).to.include('accepted, stored, none');
     expect(refused('localhost', '6066', '--register', '--resume').text).to.include('exclude each other');
     expect(refused('localhost', '6066', '--pasword', 'x').text).to.include('unknown option');
