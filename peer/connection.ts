@@ -58,7 +58,7 @@ export class Connection {
   #heartbeats: Heartbeats | null = null;
   #binding: Binding | null = null;
 
-  private constructor({ stream, localEnd, certificateKey }: Channel, greeted: ReplyHandler) {
+  private constructor({ stream, localEnd, exporter }: Channel, greeted: ReplyHandler) {
     this.#stream = stream;
     this.localEnd = localEnd;
     this.#state = { kind: 'greeting', greeted };
@@ -67,7 +67,7 @@ export class Connection {
     stream.on('close', () => this.close(lost('The connection was closed.')));
     stream.on('end', () => {
       // A center that speaks TLS says nothing to somebody who doesn't.
-      const maybe = this.#state.kind === 'greeting' && certificateKey === null;
+      const maybe = this.#state.kind === 'greeting' && exporter.length === 0;
       const advice = maybe ? ' If it was not started with --plain, leave that out here too.' : '';
       this.close(lost(`The center closed the connection.${advice}`));
     });
@@ -190,7 +190,9 @@ export class Connection {
     try {
       this.#decoder.push(chunk, (bytes, start, end) => this.#take(decodeFrame(bytes, start, end)));
     } catch (error) {
-      this.close(asParleyError(error));
+      // Before Hello it may be anything that answers.
+      const isStrange = this.#state.kind === 'greeting';
+      this.close(isStrange ? lost('What answers there does not speak this protocol.') : asParleyError(error));
     }
   }
 

@@ -6,8 +6,8 @@ import { centerAddress } from './known-centers.ts';
 export interface Sought {
   name: string;
   isCertified?: boolean;
-  /** What may be the matter where nothing listens. */
-  hint?: string;
+  /** A center is sought there: the error asks what may be the matter with it. */
+  isCenter?: boolean;
 }
 
 const reasons = new Map([
@@ -21,12 +21,17 @@ const reasons = new Map([
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
 ]);
 
-export function unreachable(error: Error, { name, isCertified, hint }: Sought): ParleyError {
+export function unreachable(error: Error, { name, isCertified, isCenter = false }: Sought): ParleyError {
   const code = 'code' in error ? String(error.code) : '';
   const known = reasons.get(code);
   const text = (): string => {
-    if (known !== undefined) return `${name}: ${known}.${code === 'ECONNREFUSED' ? (hint ?? '') : ''}`;
-    if (code.startsWith('ERR_SSL') || code === 'EPROTO') return `${name} does not speak TLS 1.3 (${code}).`;
+    if (code === 'ECONNREFUSED' && isCenter) return `${name}: ${known}. Is the center running?`;
+    if (known !== undefined) return `${name}: ${known}.`;
+    if (code.startsWith('ERR_SSL') || code === 'EPROTO') {
+      const what = code.endsWith('NO_APPLICATION_PROTOCOL') ? 'this protocol' : 'TLS 1.3';
+      const question = isCenter ? ' Is it a center of Parley, and started without --plain?' : '';
+      return `${name} does not speak ${what} (${code}).${question}`;
+    }
     // OpenSSL's codes for certificates are legion; without an authority none is asked for.
     if (isCertified && code.includes('_'))
       return `${name}: its certificate is not of the certificate authority given (${code}).`;

@@ -57,7 +57,7 @@ export async function dial(options: DialOptions): Promise<Channel> {
     attempt: (address, signal) =>
       connectTo(
         { address, port, localAddress: isIPv6(address) ? '::' : '0.0.0.0' },
-        { name, timeoutMs: leftMs(), signal, hint: ' Is the center running?' },
+        { name, timeoutMs: leftMs(), signal, isCenter: true },
       ),
     discard: (late) => late.destroy(),
     delayMs: attemptDelayMs,
@@ -77,7 +77,8 @@ export async function dial(options: DialOptions): Promise<Channel> {
     rejectUnauthorized: ca !== undefined,
     ...(ca === undefined ? {} : { ca }),
   });
-  await established(tls, 'secureConnect', { name, timeoutMs: leftMs(), signal, isCertified: ca !== undefined });
+  const handshake = { name, timeoutMs: leftMs(), signal, isCertified: ca !== undefined, isCenter: true };
+  await established(tls, 'secureConnect', handshake);
   const certificate = tls.getPeerX509Certificate();
   if (certificate === undefined || tls.alpnProtocol !== alpnProtocol) {
     tls.destroy();

@@ -127,6 +127,26 @@ describe('peer in a pipe', function () {
     expect(stderr).to.include('nothing listens there');
   });
 
+  it('exits 3 where something else listens', async () => {
+    const server = createServer((socket) =>
+      socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    );
+    server.listen(0, 'localhost');
+    await once(server, 'listening');
+    try {
+      const address = server.address() as { port: number };
+      const encrypted = await runPeer(address, data(), 'seas\nsummerisover\n');
+      expect(encrypted.stderr).to.match(
+        /does not speak TLS 1\.3 .* Is it a center of Parley, and started without --plain\?/,
+      );
+      const plain = await runPeer(address, [...data(), '--plain'], 'seas\nsummerisover\n');
+      expect(plain.stderr).to.include('What answers there does not speak this protocol.');
+      expect([encrypted.code, plain.code]).to.deep.equal([3, 3]);
+    } finally {
+      server.close();
+    }
+  });
+
   it('exits 3 where the center is not the one it was before', async () => {
     const args = data();
     const first = await RunningCenter.start();
