@@ -74,10 +74,16 @@ export class Mailboxes {
   }
 
   async #whileAway(account: number, act: () => Promise<void>): Promise<void> {
-    await this.#save(account);
-    // From here on nothing may wait until it is being opened, or it would be opened by others.
-    if (this.#opening.has(account) || this.#mailboxes.get(account)?.state === 'closing') return;
-    if (!this.#letGo(account)) return;
+    const mailbox = this.#mailboxes.get(account);
+    if (mailbox && mailbox.sessions === 0) {
+      mailbox.commit();
+      mailbox.save();
+      await this.#office.store.time();
+    }
+    // What came meanwhile is wanted. From here on nothing may wait until it is being opened, or others would open it.
+    if (this.#opening.has(account) || this.#mailboxes.get(account) !== mailbox) return;
+    if (mailbox && (mailbox.state !== 'open' || !mailbox.idle)) return;
+    if (mailbox) this.#leave(mailbox);
     const acted = act();
     const opening = acted.then(
       () => this.#read(account),
@@ -86,14 +92,6 @@ export class Mailboxes {
     this.#opening.set(account, opening);
     await Promise.allSettled([opening.finally(() => this.#opening.delete(account))]);
     await acted;
-  }
-
-  async #save(account: number): Promise<void> {
-    const mailbox = this.#mailboxes.get(account);
-    if (!mailbox || mailbox.sessions > 0) return;
-    mailbox.commit();
-    mailbox.save();
-    await this.#office.store.time();
   }
 
   /** This flow knows the mailbox of its recipient, and forgets it when that leaves memory. */
@@ -111,15 +109,6 @@ export class Mailboxes {
   #leave(mailbox: Mailbox): void {
     this.vanished(mailbox);
     mailbox.leaveMemory();
-  }
-
-  /** Out of memory with this mailbox; false where it is needed there. */
-  #letGo(account: number): boolean {
-    const mailbox = this.#mailboxes.get(account);
-    if (!mailbox) return true;
-    if (!mailbox.idle) return false;
-    this.#leave(mailbox);
-    return true;
   }
 
   /** This one is gone: the next to ask has it read anew. */
@@ -173,7 +162,7 @@ export class Mailboxes {
     const now = this.#clock.now();
     for (const [account, mailbox] of this.#mailboxes) {
       if (!mailbox.idle) mailbox.usedAtMs = now;
-      else if (mailbox.usedAtMs < now - unusedMs && !isAwaited(account)) this.#letGo(account);
+      else if (mailbox.usedAtMs < now - unusedMs && !isAwaited(account)) this.#leave(mailbox);
     }
   }
 }
