@@ -24,7 +24,8 @@ export class Backlog {
   /** Runs read and not yet delivered; the place in the first. */
   #runs: MailboxRun[] | null = null;
   #readAt = 0;
-  #reading = false;
+  /** failed: tried again after a moment, and not for each message that comes until then. */
+  #reading: 'not' | 'now' | 'failed' = 'not';
   /** Rises when a recipient goes: what was read for that one is not for the next. */
   #epoch = 0;
 
@@ -55,7 +56,7 @@ export class Backlog {
   deliver(): boolean {
     if (this.#runs) this.#deliverRead(this.#runs);
     else {
-      if (!this.#reading) void this.#read();
+      if (this.#reading === 'not') void this.#read();
       return false;
     }
     return true;
@@ -65,7 +66,7 @@ export class Backlog {
     const { store } = this.#office;
     const { account } = this.#owner;
     const window = this.#window;
-    this.#reading = true;
+    this.#reading = 'now';
     const epoch = this.#epoch;
     const upTo = this.#onDiskTo;
     try {
@@ -76,11 +77,14 @@ export class Backlog {
         // Positions of refused messages leave holes: nothing there is also an answer.
         if (runs.length === 0) window.deliveredTo = upTo;
       }
-      this.#reading = false;
+      this.#reading = 'not';
       this.#owner.fill();
     } catch (error) {
-      this.#reading = false;
-      this.#office.readFailed(account, error, () => this.#owner.fill());
+      this.#reading = 'failed';
+      this.#office.readFailed(account, error, () => {
+        this.#reading = 'not';
+        this.#owner.fill();
+      });
     }
   }
 

@@ -186,4 +186,29 @@ describe('delivery over a store that fails', () => {
       await seas.isStored(google.account, number! - 1);
     });
   });
+
+  it('a mailbox that cannot be read is tried again now and then, not for each message that comes', async () => {
+    let tries = 0;
+    let isDamaged = true;
+    await open({
+      wrap: (store) =>
+        overriding(store, (store) => ({
+          read: (...asked) => {
+            tries++;
+            return isDamaged ? Promise.reject(new StoreError('damaged', 'a test')) : store.read(...asked);
+          },
+        })),
+    });
+    const [seas, google] = [await room.join('seas'), await room.register('google')];
+    send(seas, google.account, 1, 1);
+    await seas.isAccepted(google.account, 1);
+    await google.attach();
+    for (let number = 2; number <= 41; number++) {
+      send(seas, google.account, number, 1);
+      await seas.isAccepted(google.account, number);
+    }
+    expect(tries).to.be.within(1, 3);
+    isDamaged = false;
+    await reads(google, 1, 41);
+  });
 });
