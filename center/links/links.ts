@@ -6,10 +6,11 @@ import type { CenterIdentity } from '../identity.ts';
 import type { CenterLimits } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { ConsentRecord, Store } from '../store/store.ts';
-import type { Timeout, Wheel } from '../wheel.ts';
+import type { Wheel } from '../wheel.ts';
+import { ConsentEnds } from './consent-ends.ts';
 import { candidatesOf, issueIntroduction, type Reach } from './introductions.ts';
 import { Probes } from './probes.ts';
-import { remember } from './remembered.ts';
+import { pairOf, remember } from './remembered.ts';
 import { askersOf } from './requests.ts';
 import type { TunnelSession, Tunnels } from './tunnels.ts';
 
@@ -50,13 +51,13 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #attached = new Map<number, LinkSession>();
   readonly #punched = new Map<string, number>();
-  /** When the consents of pairs that were introduced are over. */
-  readonly #ends = new Map<string, Timeout>();
+  readonly #ends: ConsentEnds;
   readonly #probes: Probes;
 
   constructor(options: LinksOptions) {
     this.#options = options;
     this.tunnels = options.tunnels;
+    this.#ends = new ConsentEnds({ ...options, onOver: (giver, asker) => this.#timeOver(giver, asker) });
     this.#probes = new Probes({
       ...options,
       isAttached: (session) => this.#attached.get(session.account) === session,
@@ -201,7 +202,7 @@ export class Links {
     const asker = this.#attached.get(consent.asker);
     const giver = this.#attached.get(consent.giver);
     if (!asker || !giver) return;
-    this.#watchEnd(consent);
+    this.#ends.watch(consent);
     const { token, expiresAtMs } = issueIntroduction(this.#options, asker, giver, consent.untilMs);
     for (const [to, of] of [
       [asker, giver],
@@ -229,27 +230,10 @@ export class Links {
     }
   }
 
-  /** When the time of a consent is over, both are told, and what is relayed between them ends. */
-  #watchEnd({ giver, asker, untilMs }: ConsentRecord): void {
-    const { clock, wheel, log } = this.#options;
-    const pair = pairOf(giver, asker);
-    const before = this.#ends.get(pair);
-    if (before) wheel.cancel(before);
-    const expire = (): void => {
-      this.#ends.delete(pair);
-      this.#timeOver(giver, asker).catch((error: unknown) => {
-        log.warn({ err: error, giver, asker }, 'the end of a consent could not be told');
-      });
-    };
-    const end: Timeout = { dueTick: 0, expire };
-    const forgotten = remember(this.#ends, pair, end);
-    if (forgotten) wheel.cancel(forgotten);
-    wheel.schedule(end, Math.max(0, untilMs - clock.now()));
-  }
-
+  /** Both are told, and what is relayed between them ends, unless there is another consent, or the same one goes on. */
   async #timeOver(giver: number, asker: number): Promise<void> {
     const other = await this.#consent(giver, asker);
-    if (other) this.#watchEnd(other);
+    if (other) this.#ends.watch(other);
     else this.#tellEnd(giver, asker, 'revoked');
   }
 
@@ -295,8 +279,4 @@ const maxConsentMs = 365 * dayMs;
 
 function otherOf({ giver, asker }: ConsentRecord, account: number): number {
   return giver === account ? asker : giver;
-}
-
-function pairOf(one: number, other: number): string {
-  return `${Math.min(one, other)}:${Math.max(one, other)}`;
 }

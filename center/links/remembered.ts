@@ -11,3 +11,8 @@ export function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Valu
   if (oldest) map.delete(oldest[0]);
   return oldest?.[1];
 }
+
+/** The name of the two, whoever comes first. */
+export function pairOf(one: number, other: number): string {
+  return `${Math.min(one, other)}:${Math.max(one, other)}`;
+}
