@@ -76,7 +76,8 @@ export class Lookups {
       if (this.#open.has(folded)) continue;
       this.#open.add(folded);
       connection.ask({ lookup: { name: folded } }, (reply) => {
-        if (this.#connection === connection) this.#answered(folded, reply);
+        // The end of a connection is no answer: it is asked again over the next one.
+        if (this.#connection === connection && !connection.closed) this.#answered(folded, reply);
       });
     }
   }

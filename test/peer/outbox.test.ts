@@ -5,6 +5,7 @@ import type { PeerEvent } from '../../peer/events.ts';
 import { Outbox } from '../../peer/outbox.ts';
 import { Outgoing } from '../../peer/outgoing.ts';
 import { Store } from '../../peer/store.ts';
+import { ParleyError } from '../../shared/errors.ts';
 import type { parley } from '../../shared/protocol.js';
 import { codeOf } from '../helpers/peers.ts';
 import { ScriptedCenter } from '../helpers/scripted-center.ts';
@@ -179,6 +180,20 @@ describe('the outbox', () => {
     await center.answers('lookup', { error: { code: 'unknown_account', text: 'no account' } });
     expect(await Promise.all(sent)).to.deep.equal(['unknown_account', 'unknown_account']);
     expect(outbox.size).to.equal(0);
+  });
+
+  it('says of no message that it is tried again because its connection was closed', async () => {
+    outbox.attach(connection);
+    write('g1');
+    await center.sees('lookup');
+    connection.close(new ParleyError('logged_out', 'Logged out.'));
+    store.commit();
+    expect(events).to.deep.equal([]);
+    outbox.detach();
+    await connect();
+    outbox.attach(connection);
+    await lookups();
+    expect(await seesUpTo('g1')).to.deep.equal(['g1']);
   });
 
   it('stays within what may be unresolved', async () => {
