@@ -45,6 +45,8 @@ export interface HistoryLine {
   atMs: number;
   /** For `out`. */
   state: OutgoingMessage['state'] | null;
+  /** Where it failed, why: `cancelled` where it was withdrawn. Else empty. */
+  reason: string;
   private: boolean;
 }
 

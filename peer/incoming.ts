@@ -120,7 +120,7 @@ export class Incoming {
     const rows = this.#store
       .prepare(
         `SELECT h.row AS row, h.name AS name, h.incoming AS incoming, h.text AS text, h.sent_at_ms AS sentAtMs,
-          h.received_at_ms AS receivedAtMs, h.private AS private, s.state AS state
+          h.received_at_ms AS receivedAtMs, h.private AS private, s.state AS state, s.reason AS reason
           FROM history h LEFT JOIN sent s ON s.row = h.row WHERE ${where}h.row < ? ORDER BY h.row DESC LIMIT ?`,
       )
       .all(...parameters);
@@ -153,6 +153,7 @@ function readLine(row: Record<string, unknown>): HistoryLine {
     text: String(row.text),
     atMs: Number(isIncoming ? row.receivedAtMs : row.sentAtMs),
     state: isIncoming ? null : (row.state as HistoryLine['state']),
+    reason: row.state === 'failed' ? String(row.reason) : '',
     private: row.private === 1,
   };
 }

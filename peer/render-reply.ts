@@ -15,7 +15,8 @@ function renderPeople(people: readonly Person[], more: boolean, head: string, ma
 
 function renderHistory(row: HistoryLine): Line {
   const { direction, state } = row;
-  const mark = direction === 'out' && state !== null ? stateMark({ ...row, state }) : '';
+  const isWithdrawn = state === 'failed' && row.reason === 'cancelled';
+  const mark = isWithdrawn ? '(withdrawn) ' : state !== null ? stateMark({ ...row, state }) : '';
   const who = direction === 'in' ? `<${safeLine(row.with)}>` : `to ${safeLine(row.with)}`;
   const said = `${privateMark(row)}${who}: ${body(row.text)}`;
   return line(`${mark}(${localTime(row.atMs)}) ${said}`, direction === 'in' ? 'message' : 'own');

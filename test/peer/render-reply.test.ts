@@ -50,7 +50,7 @@ describe('lines of replies', () => {
   });
 
   it('show history as it was said', () => {
-    const at = { atMs: receivedAtMs, with: 'google', private: false };
+    const at = { atMs: receivedAtMs, with: 'google', reason: '', private: false };
     expect(
       text({
         reply: 'history',
@@ -58,12 +58,16 @@ describe('lines of replies', () => {
           { ...at, row: 1, direction: 'in', text: 'Hi', state: null },
           { ...at, row: 2, direction: 'out', text: 'Hello', state: 'accepted' },
           { ...at, row: 3, direction: 'out', text: 'Well?', state: 'stored' },
+          { ...at, row: 4, direction: 'out', text: 'Hey', state: 'failed', reason: 'cancelled' },
+          { ...at, row: 5, direction: 'out', text: 'Hey!', state: 'failed', reason: 'blocked' },
         ],
       }),
     ).to.deep.equal([
       '(2026-11-21 09:14) <google>: Hi',
       '(2026-11-21 09:14) to google: Hello',
       '(stored) (2026-11-21 09:14) to google: Well?',
+      '(withdrawn) (2026-11-21 09:14) to google: Hey',
+      '(failed) (2026-11-21 09:14) to google: Hey!',
     ]);
   });
 
@@ -142,7 +146,7 @@ describe('lines of replies', () => {
       '  3  (1 min, waiting for google’s consent) (private) to google: Hello',
     ]);
     expect(text({ reply: 'cancel', message })).to.deep.equal(['Withdrawn: (private) to google: Hello']);
-    const at = { atMs: receivedAtMs, with: 'google', private: true };
+    const at = { atMs: receivedAtMs, with: 'google', reason: '', private: true };
     expect(
       text({
         reply: 'history',

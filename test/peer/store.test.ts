@@ -209,9 +209,36 @@ describe('the store of a peer', () => {
       expect(incoming.history({ limit: 2 }).map(({ row }) => row)).to.deep.equal([3, 4]);
       expect(incoming.history({ limit: 2, before: 3 }).map(({ row }) => row)).to.deep.equal([1, 2]);
       expect(incoming.history({ with: 'GOOGLE' })).to.deep.equal([
-        { row: 1, with: 'google', direction: 'in', text: 'message 1', atMs: 20, state: null, private: false },
-        { row: 2, with: 'google', direction: 'out', text: 'two', atMs: 5, state: 'pending', private: false },
-        { row: 4, with: 'google', direction: 'in', text: 'message 4', atMs: 20, state: null, private: false },
+        {
+          row: 1,
+          with: 'google',
+          direction: 'in',
+          text: 'message 1',
+          atMs: 20,
+          state: null,
+          reason: '',
+          private: false,
+        },
+        {
+          row: 2,
+          with: 'google',
+          direction: 'out',
+          text: 'two',
+          atMs: 5,
+          state: 'pending',
+          reason: '',
+          private: false,
+        },
+        {
+          row: 4,
+          with: 'google',
+          direction: 'in',
+          text: 'message 4',
+          atMs: 20,
+          state: null,
+          reason: '',
+          private: false,
+        },
       ]);
     });
 
@@ -229,6 +256,10 @@ describe('the store of a peer', () => {
       outgoing.fail(2, 'cancelled');
       store.close();
       open();
+      expect(incoming.history().map(({ state, reason }) => [state, reason])).to.deep.equal([
+        ['pending', ''],
+        ['failed', 'cancelled'],
+      ]);
       expect(sends('three').pending).to.include({ id: 3, number: 3 });
     });
 
