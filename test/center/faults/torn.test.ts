@@ -104,20 +104,25 @@ describe('center/store, spoiled', () => {
     }
   });
 
-  it('loses next to nothing for one wrong bit', () => {
-    for (const ending of ['', '-wal']) {
-      const random = new Random(1);
+  // A run of two messages has one checksum. In the log a wrong bit can also be in the number of a page, which is then lost:
+  // with all that one commit has gathered.
+  for (const [ending, most] of [
+    ['', 2],
+    ['-wal', 2 * accounts.length],
+  ] as const) {
+    it(`loses ${most} messages at most for one wrong bit in its file${ending}`, () => {
+      const random = new Random(seed);
       for (let round = 0; round < tries; round++) {
         const name = `bit${ending}-${round}`;
         const opened = openAfter(name, (file) => spoil(file + ending, 'flip', random));
         if (!(opened instanceof Error)) continue;
-        const { contents } = rescue(name);
+        const { salvaged, contents } = rescue(name);
+        expectNamed(salvaged, contents, `seed ${seed}, round ${round}`);
         const gone = truth.positions.flat().length - contents.positions.flat().length;
-        // A run of two messages has one checksum.
-        expect(gone, `round ${round}`).to.be.at.most(2);
+        expect(gone, `seed ${seed}, round ${round}`).to.be.at.most(most);
       }
-    }
-  });
+    });
+  }
 
   it('without the record of its end, a log is still known to be damaged in its middle', () => {
     const random = new Random(seed);
