@@ -157,7 +157,7 @@ export async function changePassword(
   const session = newSession(services, key, nextLogin(account.generation, null));
   const changed = await store.setPassword(id, passwordHash, session);
   if (changed === 'gone') throw gone();
-  const now = await confirm(services, { ...account, passwordHash }, session);
+  const now = await confirmBegun(services, { ...account, passwordHash }, session);
   return loggedIn(services, now, changed.generation, session);
 }
 
@@ -211,47 +211,37 @@ async function begin(services: LoginServices, verified: AccountRecord, key: stri
   for (let tries = 0; tries < maxClaims; tries += 1) {
     refuseBanned(account, clock.now());
     const session = newSession(services, key, nextLogin(account.generation, account.session?.jti ?? null));
-    const claimed = await store.claimSession(account.id, account.generation, session);
+    const claimed = await store.claimSession(account, session, countedAddress(from.address));
     if (claimed === 'gone') throw gone();
-    if (claimed === 'conflict') {
-      account = await confirm(services, verified);
-      continue;
-    }
-    account = await reopen(services, await confirm(services, verified, session));
-    await store.addFamiliar(account.id, key, countedAddress(from.address));
-    return loggedIn(services, account, claimed.generation, session);
+    if (claimed !== 'conflict') return loggedIn(services, claimed, claimed.generation, session);
+    account = await confirm(services, verified);
   }
   throw new ParleyError('busy', 'The account is logging in elsewhere. Please try again.', { retryAfterMs: 1000 });
 }
 
-/**
- * The account as it is now, if it may still be logged into with the password that was checked. What changed before a
- * session began did not end that session: it is ended here.
- */
-async function confirm(
-  { store, clock }: LoginServices,
-  verified: AccountRecord,
-  begun?: SessionRecord,
-): Promise<AccountRecord> {
+/** The account as it is now, if it may still be logged into with the password that was checked. */
+async function confirm({ store, clock }: LoginServices, verified: AccountRecord): Promise<AccountRecord> {
   const account = await store.account(verified.id);
-  try {
-    if (account === null || account.state === 'removed') throw gone();
-    refuseBanned(account, clock.now());
-    if (account.passwordHash !== verified.passwordHash) {
-      throw new ParleyError('password_changed', 'The password was changed. Please log in again.');
-    }
-    return account;
-  } catch (error) {
-    if (begun !== undefined) await store.endSession(verified.id, begun.jti);
-    throw error;
+  if (account === null || account.state === 'removed') throw gone();
+  refuseBanned(account, clock.now());
+  if (account.passwordHash !== verified.passwordHash) {
+    throw new ParleyError('password_changed', 'The password was changed. Please log in again.');
   }
+  return account;
 }
 
-/** Whoever comes back does not want to be deleted any more. */
-async function reopen({ store }: LoginServices, account: AccountRecord): Promise<AccountRecord> {
-  if (account.state !== 'closing') return account;
-  if ((await store.setState(account.id, 'open')) === 'gone') throw gone();
-  return { ...account, state: 'open' };
+/** Whoever was banned, or got another password, before this session began: that did not end it. */
+async function confirmBegun(
+  services: LoginServices,
+  verified: AccountRecord,
+  { jti }: SessionRecord,
+): Promise<AccountRecord> {
+  try {
+    return await confirm(services, verified);
+  } catch (error) {
+    await services.store.endSession(verified.id, jti);
+    throw error;
+  }
 }
 
 function newSession({ clock }: LoginServices, key: string, login: Login | null): SessionRecord {

@@ -111,6 +111,12 @@ export function accountActs(
     return generation;
   }
 
+  function isAsJudged(row: AccountRow, judged: Parameters<Acts['claimSession']>[0]): boolean {
+    const { generation, passwordHash, bannedUntilMs } = judged;
+    if (row.generation !== generation || row.password_hash !== passwordHash) return false;
+    return row.banned_until_ms === bannedUntilMs;
+  }
+
   return {
     createAccount({ id, name, passwordHash, createdAtMs, invite }) {
       const folded = foldName(name);
@@ -137,11 +143,14 @@ export function accountActs(
       return (all ? page : openPage).all(foldName(after), limit).map(recordOf);
     },
 
-    claimSession(id, expectedGeneration, session) {
-      const row = find(id);
+    claimSession(judged, session, address) {
+      const row = find(judged.id);
       if (!row) return 'gone';
-      if (row.jti !== session.jti && row.generation !== expectedGeneration) return 'conflict';
-      return { generation: begin(row, session) };
+      if (row.jti !== session.jti && !isAsJudged(row, judged)) return 'conflict';
+      const generation = begin(row, session);
+      if (row.state === 'closing') setState.run('open', row.id);
+      addFamiliar(row.id, session.key, address);
+      return { ...recordOf(row), generation, session, state: 'open' };
     },
 
     resumeSession(id, jti, next, address) {

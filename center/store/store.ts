@@ -105,14 +105,16 @@ export interface Store {
   /** In the order of folded names, after this one; at most limit. Only open accounts unless all. */
   accounts(page: { after: string; limit: number; all?: boolean }): Promise<AccountRecord[]>;
   /**
-   * A login: the generation rises by one, all earlier sessions end. Retried with the same jti: the same generation.
-   * Whether the account is banned or closing is for the caller to judge; `gone` is one that is removed or never was.
+   * A login of an account that is still as it was judged: the generation rises by one, all earlier sessions end, the
+   * account is not closing any more, and key and address are familiar. The account as it is then; `conflict` where its
+   * generation, password or ban is another than judged, `gone` where it is removed or never was. Retried with the same
+   * jti: the same.
    */
   claimSession(
-    id: number,
-    expectedGeneration: number,
+    judged: Pick<AccountRecord, 'id' | 'generation' | 'passwordHash' | 'bannedUntilMs'>,
     session: SessionRecord,
-  ): Promise<{ generation: number } | 'conflict' | 'gone'>;
+    address: string,
+  ): Promise<AccountRecord | 'conflict' | 'gone'>;
   /**
    * A resume. Where jti names the live session, be it the current one or the next, it is the current one from now on, the
    * account is online, not closing any more, next is issued if given, and address, where the account has not logged in

@@ -23,7 +23,7 @@ import { runProgram } from '../../center/program.ts';
 import { openSqliteStore } from '../../center/store/sqlite.ts';
 import { lockDirectory } from '../../shared/directory.ts';
 import { smallDisk } from '../helpers/faults.ts';
-import { makeAccounts } from './store/conformance.ts';
+import { judged, makeAccounts } from './store/conformance.ts';
 import { makeRun, positionsIn } from './store/run.ts';
 
 describe('keeping a center', () => {
@@ -45,7 +45,7 @@ describe('keeping a center', () => {
     await center.stop();
     const store = await openSqliteStore({ file: join(into, storeFile) });
     await makeAccounts(store, 5, 6);
-    await store.claimSession(5, 0, { jti: 'one', nextJti: null, key: '', expiresAtMs: 9e15 });
+    await store.claimSession(judged(5), { jti: 'one', nextJti: null, key: '', expiresAtMs: 9e15 }, '::1');
     for (const first of [1, 3, 5]) await store.append(5, makeRun({ first, positions: [first, first + 1] }));
     await store.close();
   }

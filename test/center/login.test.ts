@@ -296,9 +296,9 @@ describe('login', () => {
     it('is not let in by a password that was changed while it was checked', async () => {
       const passwordHash = await passwords.hash('winter is here');
       const claim = store.claimSession.bind(store);
-      sinon.stub(store, 'claimSession').callsFake(async (id, generation, session) => {
-        await store.setPassword(id, passwordHash, null);
-        return claim(id, generation, session);
+      sinon.stub(store, 'claimSession').callsFake(async (judged, ...more) => {
+        await store.setPassword(judged.id, passwordHash, null);
+        return claim(judged, ...more);
       });
       await refused(loginSeas(), 'password_changed');
       expect((await store.account(first.account.id))?.session).to.equal(null);
@@ -306,9 +306,9 @@ describe('login', () => {
 
     it('is not let in past a ban that came while the password was checked', async () => {
       const claim = store.claimSession.bind(store);
-      sinon.stub(store, 'claimSession').callsFake(async (id, generation, session) => {
-        await store.setBan(id, Number.POSITIVE_INFINITY, '');
-        return claim(id, generation, session);
+      sinon.stub(store, 'claimSession').callsFake(async (judged, ...more) => {
+        await store.setBan(judged.id, Number.POSITIVE_INFINITY, '');
+        return claim(judged, ...more);
       });
       await refused(loginSeas(), 'banned');
       expect((await store.account(first.account.id))?.session).to.equal(null);

@@ -142,9 +142,10 @@ describe('session', () => {
     const room = await Room.open({
       wrap: (store) =>
         overriding(store, (store) => ({
-          addFamiliar: async (...asked) => {
-            await store.addFamiliar(...asked);
+          claimSession: async (...asked) => {
+            const claimed = await store.claimSession(...asked);
             await gate?.promise;
+            return claimed;
           },
         })),
     });

@@ -1,7 +1,7 @@
 // The part of the conformance suite about mailboxes: runs, positions, marks, and each act done again.
 import { expect } from 'chai';
 import { type MailboxState, StoreError } from '../../../center/store/store.ts';
-import { makeAccounts, type StoreUnderTest } from './conformance.ts';
+import { judged, makeAccounts, type StoreUnderTest } from './conformance.ts';
 import { makeRun, outboxA, outboxB, positionsFrom, positionsIn } from './run.ts';
 
 export function mailboxConformance(test: StoreUnderTest): void {
@@ -214,7 +214,7 @@ function mailTests(test: StoreUnderTest): void {
     it('is ignored where it comes from an older login', async () => {
       const session = { jti: 'one', nextJti: null, key: '', expiresAtMs: 1 };
       await test.store.append(1, makeRun({ first: 1, from: 2 }));
-      await test.store.claimSession(1, 0, session);
+      await test.store.claimSession(judged(1), session, '::1');
       const stored = [{ sender: 2, outbox: outboxA, accepted: 9, stored: 9 }];
       for (const generation of [0, 2]) {
         expect(await test.store.advance(1, generation, 1, stored)).to.equal('stale');

@@ -61,6 +61,11 @@ export function storeConformance(name: string, makePlace: () => Promise<StorePla
 }
 
 /** Makes open accounts with these ids, named a1, a2, … */
+/** An account of makeAccounts as it is judged before a login. */
+export function judged(id: number, generation = 0): Parameters<Store['claimSession']>[0] {
+  return { id, generation, passwordHash: `hash ${id}`, bannedUntilMs: null };
+}
+
 export async function makeAccounts(store: Store, ...ids: number[]): Promise<void> {
   await Promise.all(
     ids.map((id) => store.createAccount({ id, name: `a${id}`, passwordHash: `hash ${id}`, createdAtMs: 1 })),

@@ -8,7 +8,7 @@ import { columns, leftOut } from '../../../center/store/rescued.ts';
 import { type Salvage, salvage } from '../../../center/store/salvage.ts';
 import { openSqliteStore } from '../../../center/store/sqlite.ts';
 import type { Store } from '../../../center/store/store.ts';
-import { makeAccounts } from './conformance.ts';
+import { judged, makeAccounts } from './conformance.ts';
 import { makeRun, outboxA, positionsIn } from './run.ts';
 
 describe('center/store/salvage', () => {
@@ -78,7 +78,7 @@ describe('center/store/salvage', () => {
   });
 
   it('ends sessions, and gives out no position again', async () => {
-    await store.claimSession(5, 0, { jti: 'one', nextJti: null, key: '', expiresAtMs: 9e15 });
+    await store.claimSession(judged(5), { jti: 'one', nextJti: null, key: '', expiresAtMs: 9e15 }, '::1');
     const before = await store.openMailbox(5);
     if (before !== 'gone') await store.saveMarks(5, [], before.next + 65_536);
     await rescueAfter('');

@@ -15,7 +15,7 @@ import {
   type SqliteStoreOptions,
 } from '../../../center/store/sqlite.ts';
 import { type Store, StoreError } from '../../../center/store/store.ts';
-import { makeAccounts, storeConformance } from './conformance.ts';
+import { judged, makeAccounts, storeConformance } from './conformance.ts';
 import { makeRun, outboxA, positionsFrom, positionsIn } from './run.ts';
 
 storeConformance('sqlite', async () => {
@@ -213,7 +213,7 @@ describe('center/store/sqlite', () => {
 
     async function fill(store: Store): Promise<number[]> {
       await makeAccounts(store, 1, 2);
-      await store.claimSession(1, 0, { jti: 'one', nextJti: null, key: '', expiresAtMs: 1 });
+      await store.claimSession(judged(1), { jti: 'one', nextJti: null, key: '', expiresAtMs: 1 }, '::1');
       const accepted: number[] = [];
       for (let first = 1; ; first++) {
         const result = await store.append(1, makeRun({ first, bodyBytes: 10_000 })).catch((error: unknown) => error);
