@@ -36,7 +36,7 @@ export type SignIn =
 /** What somebody who types help at the first prompt reads. */
 export const entryHelp = {
   login: 'Type your name; or register, to make an account; or quit.',
-  register: 'Choose a name and a password for the new account. Enter alone goes back to logging in.',
+  register: 'Choose a name and a password. Enter alone goes back to logging in.',
 };
 
 type Ask = (question: Question) => Promise<string | null>;

@@ -112,7 +112,7 @@ describe('terminal', function () {
     const terminal = await open(peerCommand());
     await terminal.sees('Username:');
     await terminal.enter('register');
-    await terminal.sees(/Username: register\nChoose a name and a password (.*\n?)*logging in\.\nUsername:$/);
+    await terminal.sees(/Username: register\nChoose a name and a password\. .*logging in\.\nUsername:$/);
     await terminal.enter('seas');
     await terminal.sees(/Password:$/);
     await terminal.enter('summer');
