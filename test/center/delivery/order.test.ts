@@ -92,12 +92,22 @@ describe('delivery, whatever happens,', () => {
       } else if (what < 80) reader.peer.send({ request: 1, hold: { on: pick(3) === 0 } });
       else if (what < 82) reader.peer.send({ request: 1, fetch: { limit: pick(5) } });
       else if (what < 84) await new Promise(setImmediate);
+      else if (what < 86) this.#leave(reader);
       else if (what < 91) await this.#reconnect(reader);
       else if (what < 98) await this.#resend(sender);
       else await this.restart();
       if (pick(3) === 0) await new Promise(setImmediate);
       sender.listen();
       reader.listen();
+    }
+
+    /** Until it connects anew; its mailbox may leave memory, and be wanted again at once. */
+    #leave(reader: Reader): void {
+      reader.listen();
+      reader.peer.destroy();
+      void this.room.services.mail.whileAway(reader.peer.account, async () => {
+        for (let turn = this.#random(3); turn > 0; turn--) await new Promise(setImmediate);
+      });
     }
 
     async #again(before: WirePeer): Promise<WirePeer> {
