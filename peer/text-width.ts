@@ -1,6 +1,9 @@
 // How many columns of a terminal a text takes, and where it may be cut.
 
-const printableAscii = /^[\x20-\x7e]*$/;
+// Making one costs as much as cutting a word.
+const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+// Latin and Cyrillic without marks of their own: each code unit is a character of one column.
+const oneColumnEach = /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0400-\u0481\u048a-\u052f]*$/;
 const zeroWidth = /^[\p{Mn}\p{Me}\p{Cf}\u200b-\u200d]+$/u;
 const emoji = /^(?:\p{Emoji_Presentation}|\p{Extended_Pictographic}\ufe0f|\p{Regional_Indicator}{2})/u;
 // East Asian Wide and Fullwidth (Unicode Standard Annex 11).
@@ -9,8 +12,8 @@ const wide =
 
 /** The characters of a text as a reader counts them: what a cursor key steps over. */
 export function graphemes(text: string): string[] {
-  if (printableAscii.test(text)) return text.split('');
-  return Array.from(new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(text), (part) => part.segment);
+  if (oneColumnEach.test(text)) return text.split('');
+  return Array.from(segmenter.segment(text), (part) => part.segment);
 }
 
 /** Columns that one grapheme takes: 0, 1 or 2. */
@@ -21,7 +24,7 @@ export function graphemeWidth(grapheme: string): number {
 
 /** Columns that a text of one line takes. */
 export function textWidth(text: string): number {
-  if (printableAscii.test(text)) return text.length;
+  if (oneColumnEach.test(text)) return text.length;
   return graphemes(text).reduce((columns, grapheme) => columns + graphemeWidth(grapheme), 0);
 }
 

@@ -6,6 +6,9 @@ describe('width of text', () => {
     expect(textWidth('abc')).to.equal(3);
     expect(textWidth('äöü')).to.equal(3);
     expect(textWidth('a\u0308')).to.equal(1);
+    expect(textWidth('Ж\u0483')).to.equal(1);
+    expect(textWidth('©\ufe0f')).to.equal(2);
+    expect(textWidth('soft\u00adhyphen')).to.equal(10);
     expect(textWidth('日本')).to.equal(4);
     expect(textWidth('한글')).to.equal(4);
     expect(textWidth('👍')).to.equal(2);
