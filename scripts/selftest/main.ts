@@ -89,6 +89,7 @@ function interrupt(exitCode: number): void {
   interrupted = true;
   process.exit(exitCode);
 }
+process.once('SIGHUP', () => interrupt(129));
 process.once('SIGINT', () => interrupt(130));
 process.once('SIGTERM', () => interrupt(143));
 // Of `center selftest`, which was ended.

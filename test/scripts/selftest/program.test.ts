@@ -1,4 +1,8 @@
 // The self-test as a program: what it cannot do it says, with the exit code that is not that of a loss.
+import { globSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { program, Running } from '../../helpers/programs.ts';
 
@@ -16,6 +20,27 @@ describe('center selftest', function () {
     expect(stderr).to.match(/^\nThe self-test could not be run to its end \(seed 7\): Cannot keep data in .*\n$/);
     expect(code).to.equal(2);
   });
+
+  for (const [signal, exitCode] of [
+    ['SIGHUP', 129],
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    it(`leaves nothing behind at ${signal}`, async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'parley-selftest-'));
+      const main = new URL('../../../scripts/selftest/main.ts', import.meta.url).pathname;
+      const running = new Running([process.execPath, main, '--dir', dir, '--rounds', '100']);
+      try {
+        while (globSync(join(dir, '*', 'center', 'center.db')).length === 0) await wait(20);
+        running.child.kill(signal);
+        expect(await running.ended()).to.equal(exitCode);
+        expect(readdirSync(dir)).to.deep.equal([]);
+      } finally {
+        await running.kill();
+        rmSync(dir, { recursive: true });
+      }
+    });
+  }
 
   for (const [option, least] of [
     ['--peers', 2],
