@@ -167,7 +167,7 @@ describe('presence', function () {
         const last = await chat.logIn('last');
         await seas.sees('last has logged on.');
         last.write('online\n');
-        await last.sees('1 account is online:\n  seas\n');
+        await last.sees('1 other account is online:\n  seas\n');
         for (const name of names) expectOnce(seas, `${name} is offline.`);
       } finally {
         await chat.close();
