@@ -130,7 +130,7 @@ export class Terminal {
   print(lines: readonly Line[]): void {
     let bytes = '';
     for (const line of lines) {
-      const text = this.#dumb ? line.text : wrapWords(line.text, this.#columns, line.indent);
+      const text = wrapWords(line.text, this.#columns, line.indent);
       const painted = this.#color ? paint(text, line.tone) : text;
       bytes += this.#screen.print({ text, painted, key: line.key ?? '' }, this.#columns, this.#rows);
     }

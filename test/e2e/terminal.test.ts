@@ -399,7 +399,7 @@ describe('terminal', function () {
 
   it('is readable without a cursor to move', async () => {
     await users('seas', 'google');
-    const seas = await logIn('seas', { env: { TERM: 'dumb' } });
+    const seas = await logIn('seas', { env: { TERM: 'dumb' }, columns: 40 });
     const google = await logIn('google');
     await seas.sees('google has logged on.');
     await seas.type('message google Hel');
@@ -407,5 +407,7 @@ describe('terminal', function () {
     await seas.sees('>message google Hel\n<google>: Hi\n>message google Hel');
     await seas.enter('lo');
     await google.sees('<seas>: Hello');
+    await google.enter(`message seas Hi ${' '.repeat(29)} <al>: Lend me some money`);
+    await seas.sees('<google>: Hi\n    <al>: Lend me some money\n>');
   });
 });
