@@ -69,8 +69,16 @@ export class Member implements SenderSession, Recipient, Listener, LinkSession, 
     services.links.detach(this);
     if (services.sessions.of(this.account) !== this.#session) return;
     this.mailbox.detach();
-    if (this.deleting) void services.store.setState(this.account, 'open').catch(() => undefined);
+    if (this.deleting) this.#reopen();
     services.presence.leave(this, presence);
+  }
+
+  /** Whoever goes before the account is deleted keeps it. */
+  #reopen(): void {
+    const { store, log } = this.#session.services;
+    store.setState(this.account, 'open').catch((error: unknown) => {
+      log.error({ err: error, account: this.account }, 'an account is closed until its next login');
+    });
   }
 
   send(frame: parley.Frame.$Properties): void {
