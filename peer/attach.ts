@@ -1,5 +1,6 @@
 // Opens the flow of messages over a connection that is logged in.
 import { ParleyError } from '../shared/errors.ts';
+import type { parley } from '../shared/protocol.js';
 import type { Connection } from './connection.ts';
 import type { Desk } from './desk.ts';
 import { windowMessages } from './inbox.ts';
@@ -15,34 +16,50 @@ interface AttachOptions {
   signal: AbortSignal;
 }
 
+/** What Attach says. */
+export function attachBody(
+  { outgoing }: Desk,
+  { hold, listenPort, localAddresses }: Omit<AttachOptions, 'signal'>,
+): parley.Attach.$Properties {
+  return { outbox: outgoing.outboxId, hold, listenPort, localAddresses, windowMessages };
+}
+
+/** Takes what the center says to Attach, in the turn in which that is read. */
+export function takeAttached(
+  connection: Connection,
+  { outgoing, outbox, store }: Desk,
+  { highestNumber, waiting }: parley.Attached.$Properties,
+  onAttached: (waiting: number) => void,
+): AttachOutcome {
+  if (!outgoing.isOlderThan(highestNumber ?? 0)) {
+    onAttached(waiting ?? 0);
+    return 'attached';
+  }
+  // The receipts that came with it speak of other messages than those that are here.
+  outbox.renew();
+  store.commit();
+  connection.close(new ParleyError('cancelled', 'Attaching again with a new outbox.'));
+  return 'outbox_is_old';
+}
+
 /**
  * Says Attach. onAttached gets the count of messages that wait, before any later frame is read.
  * @throws ParleyError what the center answers, disconnected, cancelled by the signal
  */
 export async function attach(
   connection: Connection,
-  { outgoing, outbox, store }: Desk,
-  { hold, listenPort, localAddresses, signal }: AttachOptions,
+  desk: Desk,
+  { signal, ...options }: AttachOptions,
   onAttached: (waiting: number) => void,
 ): Promise<AttachOutcome> {
   const { promise, resolve, reject } = Promise.withResolvers<AttachOutcome>();
   const giveUp = () => connection.close(new ParleyError('cancelled', 'Connecting was given up.'));
   if (signal.aborted) giveUp();
   signal.addEventListener('abort', giveUp, { once: true });
-  const request = { outbox: outgoing.outboxId, hold, listenPort, localAddresses, windowMessages };
-  connection.ask({ attach: request }, (reply) => {
+  connection.ask({ attach: attachBody(desk, options) }, (reply) => {
     if (reply instanceof ParleyError) reject(reply);
     else if (!reply.attached) reject(new ParleyError('bad_frame', 'The center did not answer Attach.'));
-    else if (outgoing.isOlderThan(reply.attached.highestNumber ?? 0)) {
-      // The receipts that came with it speak of other messages than those that are here.
-      outbox.renew();
-      store.commit();
-      connection.close(new ParleyError('cancelled', 'Attaching again with a new outbox.'));
-      resolve('outbox_is_old');
-    } else {
-      onAttached(reply.attached.waiting ?? 0);
-      resolve('attached');
-    }
+    else resolve(takeAttached(connection, desk, reply.attached, onAttached));
   });
   try {
     return await promise;

@@ -105,17 +105,24 @@ async function enterOnce(
   }
 }
 
-/** Continues a session over a new connection. */
+/**
+ * Continues a session over a new connection, and attaches. onWelcome gets the next token and what the center says to
+ * Attach, if it has done that, before any later frame is read.
+ */
 export async function resume(
   address: CenterAddress,
-  session: { key: KeyObject; token: string },
+  session: { key: KeyObject; token: string; attach: () => parley.Attach.$Properties },
   onPinned: (fingerprint: string) => void,
   signal: AbortSignal,
-): Promise<{ connection: Connection; token: string }> {
+  onWelcome: (connection: Connection, token: string, attached: parley.Attached | null) => void,
+): Promise<Connection> {
   const connection = await connect(address, onPinned, signal);
+  const { key, token, attach } = session;
   try {
-    const { token } = await welcomed(connection, { resume: { token: session.token } }, session.key, signal);
-    return { connection, token };
+    await welcomed(connection, { resume: { token, attach: attach() } }, key, signal, ({ token, attached }) =>
+      onWelcome(connection, token, (attached as parley.Attached | null | undefined) ?? null),
+    );
+    return connection;
   } catch (error) {
     connection.close(asParleyError(error));
     throw error;
@@ -147,6 +154,7 @@ async function welcomed(
   request: LoginRequest,
   key: KeyObject,
   signal?: AbortSignal,
+  onWelcome: (welcome: parley.Welcome) => void = () => undefined,
 ): Promise<{ account: number; name: string; token: string }> {
   const proof = { key: publicDer(key), signature: signProof(key, connection.proof) };
   for (const body of [request.register, request.login, request.resume]) if (body) Object.assign(body, proof);
@@ -154,9 +162,15 @@ async function welcomed(
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    const { welcome } = await connection.request(request);
-    if (!welcome) throw new ParleyError('bad_frame', 'The center did not answer the login.');
-    const { account, name, token } = welcome as parley.Welcome;
+    const { promise, resolve, reject } = Promise.withResolvers<parley.Welcome>();
+    connection.ask(request, (reply) => {
+      if (reply instanceof ParleyError) return reject(reply);
+      if (!reply.welcome) return reject(new ParleyError('bad_frame', 'The center did not answer the login.'));
+      const welcome = reply.welcome as parley.Welcome;
+      onWelcome(welcome);
+      resolve(welcome);
+    });
+    const { account, name, token } = await promise;
     return { account, name: safeLine(name), token };
   } finally {
     signal?.removeEventListener('abort', onAbort);

@@ -4,7 +4,7 @@ import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine, safeText } from '../shared/text.ts';
 import { type CanLive, watchAddresses } from './addresses.ts';
-import { type AttachOutcome, attach } from './attach.ts';
+import { type AttachOutcome, attach, attachBody, takeAttached } from './attach.ts';
 import { Backoff, watchForWakeUp } from './backoff.ts';
 import type { Connection, FrameHandler } from './connection.ts';
 import { within } from './deadline.ts';
@@ -167,9 +167,13 @@ export class Session {
   }
 
   #attach(connection: Connection, isFirst: boolean, signal: AbortSignal): Promise<AttachOutcome> {
-    const { listenPort, localAddresses } = this.#options;
-    const options = { hold: this.#hold, listenPort, localAddresses: localAddresses(), signal };
+    const options = { ...this.#attachOptions(), signal };
     return attach(connection, this.desk, options, (waiting) => this.#attached(connection, waiting, isFirst));
+  }
+
+  #attachOptions(): { hold: boolean; listenPort: number; localAddresses: string[] } {
+    const { listenPort, localAddresses } = this.#options;
+    return { hold: this.#hold, listenPort, localAddresses: localAddresses() };
   }
 
   #attached(connection: Connection, waiting: number, isFirst: boolean): void {
@@ -219,11 +223,19 @@ export class Session {
 
   async #resume(signal: AbortSignal, isFirst: boolean): Promise<void> {
     const onPinned = (fingerprint: string) => this.#emit({ type: 'pinned', fingerprint });
-    const session = { key: this.#key, token: this.#token };
-    const { connection, token } = await resume(this.#options.address, session, onPinned, signal);
+    const attach = () => attachBody(this.desk, this.#attachOptions());
+    const session = { key: this.#key, token: this.#token, attach };
+    let outcome: AttachOutcome | null = null;
+    const connection = await resume(this.#options.address, session, onPinned, signal, (connection, token, attached) => {
+      if (signal.aborted) return;
+      this.#keepToken(token);
+      if (attached === null) return;
+      outcome = takeAttached(connection, this.desk, attached, (waiting) =>
+        this.#attached(connection, waiting, isFirst),
+      );
+    });
     try {
-      if (!signal.aborted) this.#keepToken(token);
-      const outcome = await this.#attach(connection, isFirst, signal);
+      outcome ??= await this.#attach(connection, isFirst, signal);
       if (outcome === 'outbox_is_old') throw new ParleyError('disconnected', 'The outbox had to be begun anew.');
     } catch (error) {
       connection.close(asParleyError(error));

@@ -50,7 +50,11 @@ export async function resume(session: Session, body: parley.Resume.$Properties):
     resumeSession(services, { token: body.token ?? '', key }, from),
   );
   services.sessions.proved(from);
-  return answer;
+  if (!body.attach) return answer;
+  // A peer that hears nothing of it says Attach, and is told why it cannot be.
+  const attached = await attach(session, body.attach).catch(() => null);
+  if (!attached) return answer;
+  return { reply: { welcome: { ...answer.reply.welcome, ...attached.reply } }, after: attached.after };
 }
 
 function origin(session: Session): From {
@@ -133,7 +137,7 @@ export function memberOf(session: Session): Member {
   return session.state.member;
 }
 
-export async function attach(session: Session, body: parley.Attach.$Properties): Promise<Answer> {
+export async function attach(session: Session, body: parley.Attach.$Properties): Promise<Required<Answer>> {
   const member = memberOf(session);
   const { mail, limits } = session.services;
   const id = body.outbox ?? new Uint8Array();

@@ -176,6 +176,39 @@ describe('session', () => {
       await again.attach();
     });
 
+    it('attaches with the same request', async () => {
+      const [seas, google] = [await center.join('seas'), await center.join('google')];
+      seas.message(google.account, 7, 'Hello');
+      await seas.sees('accepted');
+      seas.destroy();
+      google.message(seas.account, 1, 'Hi');
+      await google.sees('accepted');
+      const again = await center.connect();
+      Object.assign(again, { key: seas.key, outbox: seas.outbox });
+      await again.greet();
+      const attach = { outbox: again.outbox, hold: true };
+      const { welcome } = await again.ask({ resume: { token: seas.token, ...again.proof(), attach } });
+      expect(welcome).to.deep.include({ account: seas.account, attached: { highestNumber: 7, waiting: 1 } });
+      // Held, as was said.
+      await again.hasNot(({ deliver }) => deliver != null);
+      expect((await again.refused({ attach })).code).to.equal('wrong_state');
+      again.message(google.account, 8, 'Here I am');
+      await again.sees('accepted');
+    });
+
+    it('goes on where it cannot attach, and says why when asked', async () => {
+      const seas = await center.join('seas');
+      const again = await center.connect();
+      Object.assign(again, { key: seas.key });
+      await again.greet();
+      const attach = { outbox: new Uint8Array(3) };
+      const { welcome } = await again.ask({ resume: { token: seas.token, ...again.proof(), attach } });
+      expect(welcome?.account).to.equal(seas.account);
+      expect(welcome?.attached ?? null).to.equal(null);
+      expect((await again.refused({ attach })).code).to.equal('bad_frame');
+      await again.attach();
+    });
+
     it('gives the next token after half of its life, and takes the old one until that was used', async () => {
       const seas = await center.register('seas');
       const same = await center.resume(seas);

@@ -82,6 +82,8 @@ static void log_in(struct conn *c, const struct field *nonce, const struct field
     at = write_bytes(body, 1, p->token, strlen(p->token));
     at = write_bytes(at, 2, public_key, public_key_bytes);
     at = write_bytes(at, 3, signature, signature_bytes);
+    unsigned char attach[64];
+    at = write_bytes(at, 4, attach, (size_t)(write_bytes(attach, 1, p->outbox, OUTBOX) - attach));
     parley_frame(c, REQUEST_LOGIN, FRAME_RESUME, body, (size_t)(at - body));
   } else {
     at = write_bytes(body, 1, name, strlen(name));
@@ -102,19 +104,6 @@ static void hello(struct conn *c, struct reader r) {
   log_in(c, &nonce, &id, &identity);
 }
 
-static void welcome(struct conn *c, struct reader r) {
-  struct parley *p = c->own;
-  struct field f = {0};
-  while (read_field(&r, &f)) {
-    if (f.number != 3 || f.type != 2) continue;
-    free(p->token);
-    p->token = strndup((const char *)f.data, f.length);
-  }
-  unsigned char body[64];
-  unsigned char *at = write_bytes(body, 1, p->outbox, OUTBOX);
-  parley_frame(c, REQUEST_ATTACH, FRAME_ATTACH, body, (size_t)(at - body));
-}
-
 static void attached(struct conn *c, struct reader r) {
   struct parley *p = c->own;
   struct field f = {0};
@@ -125,6 +114,21 @@ static void attached(struct conn *c, struct reader r) {
   p->position = p->acked = 0;
   c->ready = true;
   work->ready(c);
+}
+
+static void welcome(struct conn *c, struct reader r) {
+  struct parley *p = c->own;
+  struct field f = {0}, done = {0};
+  while (read_field(&r, &f)) {
+    if (f.number == 6 && f.type == 2) done = f;
+    if (f.number != 3 || f.type != 2) continue;
+    free(p->token);
+    p->token = strndup((const char *)f.data, f.length);
+  }
+  if (done.number) return attached(c, (struct reader){done.data, done.data + done.length});
+  unsigned char body[64];
+  unsigned char *at = write_bytes(body, 1, p->outbox, OUTBOX);
+  parley_frame(c, REQUEST_ATTACH, FRAME_ATTACH, body, (size_t)(at - body));
 }
 
 static void error(struct conn *c, struct reader r) {
