@@ -3,26 +3,9 @@ import { ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import type { Connection } from './connection.ts';
 import type { Desk } from './desk.ts';
-import { windowMessages } from './inbox.ts';
 
 /** outbox_is_old: the files are an old backup; a new outbox was begun, which needs a new connection. */
 export type AttachOutcome = 'attached' | 'outbox_is_old';
-
-interface AttachOptions {
-  hold: boolean;
-  listenPort: number;
-  /** Where that port may be reached from nearby. */
-  localAddresses: string[];
-  signal: AbortSignal;
-}
-
-/** What Attach says. */
-export function attachBody(
-  { outgoing }: Desk,
-  { hold, listenPort, localAddresses }: Omit<AttachOptions, 'signal'>,
-): parley.Attach.$Properties {
-  return { outbox: outgoing.outboxId, hold, listenPort, localAddresses, windowMessages };
-}
 
 /** Takes what the center says to Attach, in the turn in which that is read. */
 export function takeAttached(
@@ -43,23 +26,27 @@ export function takeAttached(
 }
 
 /**
- * Says Attach. onAttached gets the count of messages that wait, before any later frame is read.
+ * Says Attach. take gets the answer before any later frame is read.
  * @throws ParleyError what the center answers, disconnected, cancelled by the signal
  */
 export async function attach(
   connection: Connection,
-  desk: Desk,
-  { signal, ...options }: AttachOptions,
-  onAttached: (waiting: number) => void,
+  body: parley.Attach.$Properties,
+  signal: AbortSignal,
+  take: (attached: parley.Attached.$Properties) => AttachOutcome,
 ): Promise<AttachOutcome> {
   const { promise, resolve, reject } = Promise.withResolvers<AttachOutcome>();
   const giveUp = () => connection.close(new ParleyError('cancelled', 'Connecting was given up.'));
   if (signal.aborted) giveUp();
   signal.addEventListener('abort', giveUp, { once: true });
-  connection.ask({ attach: attachBody(desk, options) }, (reply) => {
-    if (reply instanceof ParleyError) reject(reply);
-    else if (!reply.attached) reject(new ParleyError('bad_frame', 'The center did not answer Attach.'));
-    else resolve(takeAttached(connection, desk, reply.attached, onAttached));
+  connection.ask({ attach: body }, (reply) => {
+    if (reply instanceof ParleyError) return reject(reply);
+    if (!reply.attached) return reject(new ParleyError('bad_frame', 'The center did not answer Attach.'));
+    try {
+      resolve(take(reply.attached));
+    } catch (error) {
+      reject(error);
+    }
   });
   try {
     return await promise;

@@ -167,8 +167,12 @@ async function welcomed(
       if (reply instanceof ParleyError) return reject(reply);
       if (!reply.welcome) return reject(new ParleyError('bad_frame', 'The center did not answer the login.'));
       const welcome = reply.welcome as parley.Welcome;
-      onWelcome(welcome);
-      resolve(welcome);
+      try {
+        onWelcome(welcome);
+        resolve(welcome);
+      } catch (error) {
+        reject(error);
+      }
     });
     const { account, name, token } = await promise;
     return { account, name: safeLine(name), token };

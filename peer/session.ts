@@ -4,7 +4,7 @@ import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine, safeText } from '../shared/text.ts';
 import { type CanLive, watchAddresses } from './addresses.ts';
-import { type AttachOutcome, attach, attachBody, takeAttached } from './attach.ts';
+import { type AttachOutcome, attach, takeAttached } from './attach.ts';
 import { Backoff, watchForWakeUp } from './backoff.ts';
 import type { Connection, FrameHandler } from './connection.ts';
 import { within } from './deadline.ts';
@@ -13,6 +13,7 @@ import { Desk } from './desk.ts';
 import type { PeerEvent } from './events.ts';
 import type { Feed } from './feed.ts';
 import { takeFrame } from './frames-in.ts';
+import { windowMessages } from './inbox.ts';
 import { type CenterAddress, type Entered, resume } from './login.ts';
 import { Reconnection } from './reconnection.ts';
 import { finalCodes, tokenEndCodes } from './session-end.ts';
@@ -167,13 +168,17 @@ export class Session {
   }
 
   #attach(connection: Connection, isFirst: boolean, signal: AbortSignal): Promise<AttachOutcome> {
-    const options = { ...this.#attachOptions(), signal };
-    return attach(connection, this.desk, options, (waiting) => this.#attached(connection, waiting, isFirst));
+    return attach(connection, this.#attachBody(), signal, (attached) => this.#take(connection, attached, isFirst));
   }
 
-  #attachOptions(): { hold: boolean; listenPort: number; localAddresses: string[] } {
+  #attachBody(): parley.Attach.$Properties {
     const { listenPort, localAddresses } = this.#options;
-    return { hold: this.#hold, listenPort, localAddresses: localAddresses() };
+    const outbox = this.desk.outgoing.outboxId;
+    return { outbox, hold: this.#hold, listenPort, localAddresses: localAddresses(), windowMessages };
+  }
+
+  #take(connection: Connection, attached: parley.Attached.$Properties, isFirst: boolean): AttachOutcome {
+    return takeAttached(connection, this.desk, attached, (waiting) => this.#attached(connection, waiting, isFirst));
   }
 
   #attached(connection: Connection, waiting: number, isFirst: boolean): void {
@@ -223,16 +228,12 @@ export class Session {
 
   async #resume(signal: AbortSignal, isFirst: boolean): Promise<void> {
     const onPinned = (fingerprint: string) => this.#emit({ type: 'pinned', fingerprint });
-    const attach = () => attachBody(this.desk, this.#attachOptions());
-    const session = { key: this.#key, token: this.#token, attach };
+    const session = { key: this.#key, token: this.#token, attach: () => this.#attachBody() };
     let outcome: AttachOutcome | null = null;
     const connection = await resume(this.#options.address, session, onPinned, signal, (connection, token, attached) => {
       if (signal.aborted) return;
       this.#keepToken(token);
-      if (attached === null) return;
-      outcome = takeAttached(connection, this.desk, attached, (waiting) =>
-        this.#attached(connection, waiting, isFirst),
-      );
+      if (attached !== null) outcome = this.#take(connection, attached, isFirst);
     });
     try {
       outcome ??= await this.#attach(connection, isFirst, signal);

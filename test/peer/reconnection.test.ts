@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { cpSync, globSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import sinon from 'sinon';
+import { Desk } from '../../peer/desk.ts';
+import { ParleyError } from '../../shared/errors.ts';
 import { Cable } from '../helpers/cable.ts';
 import { codeOf, type HeardPeer, password, Town } from '../helpers/peers.ts';
 
@@ -16,6 +19,7 @@ describe('a peer that loses its center', () => {
   });
 
   afterEach(async () => {
+    sinon.restore();
     cable.plug();
     await town.close();
     cable.close();
@@ -41,6 +45,14 @@ describe('a peer that loses its center', () => {
     await seas.sees('reconnected');
     await seas.sees('stored', ({ message }) => message.text === 'three');
     expect(google.texts).to.deep.equal(texts);
+  });
+
+  it('ends, and says why, where the next token cannot be kept', async () => {
+    const seas = await town.registered('seas', { port: cable.port });
+    sinon.stub(Desk.prototype, 'saveToken').throws(new ParleyError('bad_data', 'no room'));
+    await cut(seas);
+    cable.plug();
+    expect(await seas.sees('ended')).to.include({ code: 'bad_data', text: 'no room' });
   });
 
   it('sends again what was not answered, and nothing arrives twice', async () => {
