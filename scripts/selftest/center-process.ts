@@ -24,8 +24,8 @@ export class CenterProcess {
     return this.#child;
   }
 
-  /** Resolves with its port when it listens. Throws where it ends, or takes too long. */
-  async start(): Promise<number> {
+  /** Resolves with its port when it listens. Throws where it ends, takes too long, or the signal comes. */
+  async start(signal: AbortSignal): Promise<number> {
     const [program = '', ...args] = this.#command;
     // The same port again: peers know the center by it.
     const own = ['127.0.0.1', String(this.#port), '--data', this.#dataDir];
@@ -43,7 +43,7 @@ export class CenterProcess {
     while (!listens.test(output)) {
       if (child.hasEnded) throw new Error(`the center ended while starting, with ${center.exitCode}`);
       if (performance.now() > deadMs) throw new Error('the center did not start in time');
-      await wait(5);
+      await wait(5, undefined, { signal });
     }
     this.#port = Number(listens.exec(output)?.[1]);
     return this.#port;

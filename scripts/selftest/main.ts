@@ -83,26 +83,29 @@ function makeWorkplace(): string | undefined {
 }
 
 const dir = makeWorkplace();
-let keeps = options.keep ?? false;
-let interrupted = false;
+const interruption = new AbortController();
+let interruptedWith: number | undefined;
 function interrupt(exitCode: number): void {
-  interrupted = true;
-  process.exit(exitCode);
+  interruptedWith ??= exitCode;
+  interruption.abort();
 }
-process.once('SIGHUP', () => interrupt(129));
-process.once('SIGINT', () => interrupt(130));
-process.once('SIGTERM', () => interrupt(143));
+process.on('SIGHUP', () => interrupt(129));
+process.on('SIGINT', () => interrupt(130));
+process.on('SIGTERM', () => interrupt(143));
 // Of `center selftest`, which was ended.
 process.once('disconnect', () => interrupt(1));
 // It does not keep this alive by itself.
 process.channel?.unref();
-process.once('exit', () => {
-  if (dir !== undefined && (!keeps || interrupted)) rmSync(dir, { recursive: true, force: true });
-});
-async function run(dir: string): Promise<void> {
+
+/** Whether the files are worth keeping: something was found. */
+async function run(dir: string): Promise<boolean> {
   const centerCommand = [process.execPath, new URL(`../../center/bin${ending}`, import.meta.url).pathname];
   const { rounds, peers, messages } = options;
-  const verdict = await runSelftest({ rounds, seed, dir, peers, messages, centerCommand, onProgress: showProgress });
+  const { signal } = interruption;
+  const verdict = await runSelftest({
+    ...{ rounds, seed, dir, peers, messages, centerCommand, signal },
+    onProgress: showProgress,
+  });
   const seconds = Math.round((performance.now() - startedMs) / 1000);
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
   if (options.json) process.stdout.write(`${JSON.stringify({ ...verdict, rounds, seed, seconds })}\n`);
@@ -133,20 +136,22 @@ async function run(dir: string): Promise<void> {
   }
   const { accepted, lost, duplicated, reordered, crashed } = verdict;
   if (accepted === 0) throw new Error('nothing was accepted, so nothing is shown by it');
-  if (lost + duplicated + reordered + crashed === 0) return;
-  keepFiles(dir);
+  if (lost + duplicated + reordered + crashed === 0) return false;
   process.exitCode = 1;
-}
-
-/** What is there tells how it came about. */
-function keepFiles(dir: string): void {
-  keeps = true;
-  process.stderr.write(`The files are kept in ${dir}.\n`);
+  return true;
 }
 
 if (dir !== undefined) {
-  await run(dir).catch((error: unknown) => {
-    cannotRun(error);
-    keepFiles(dir);
+  const hasFound = await run(dir).catch((error: unknown) => {
+    if (interruptedWith === undefined) cannotRun(error);
+    return true;
   });
+  if (interruptedWith !== undefined) {
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+    rmSync(dir, { recursive: true, force: true });
+    process.exitCode = interruptedWith;
+  } else if (hasFound) {
+    // What is there tells how it came about.
+    process.stderr.write(`The files are kept in ${dir}.\n`);
+  } else if (!options.keep) rmSync(dir, { recursive: true, force: true });
 }

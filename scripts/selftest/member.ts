@@ -83,14 +83,14 @@ export class Member {
     this.away = rounds;
   }
 
-  /** Resolves when its process has ended, be it that it must be killed. */
-  async quit(): Promise<void> {
+  /** Resolves when its process has ended, be it that it must be killed; throws when the signal comes. */
+  async quit(signal: AbortSignal): Promise<void> {
     const { child } = this;
     if (!child) return;
     child.letEnd();
     const exited = once(child.process, 'exit');
     this.tell({ act: 'quit' });
-    await Promise.race([exited, wait(quitMs, undefined, { ref: false })]);
+    await Promise.race([exited, wait(quitMs, undefined, { ref: false, signal })]);
     await child.kill();
   }
 }

@@ -1,9 +1,9 @@
 // The self-test: a real center and real peers talk while all of them are killed, stopped and cut off at random; then
 // everything is drained and compared.
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
 import { CenterProcess } from './center-process.ts';
-import type { Child } from './child.ts';
+import { type Child, killChildren } from './child.ts';
 import { chooseFault, type Fault, noFaults } from './faults.ts';
 import { Member } from './member.ts';
 import { CuttingProxy } from './proxy.ts';
@@ -24,6 +24,8 @@ export interface SelftestOptions {
   centerCommand: string[];
   /** Only these; default: all. */
   faults?: readonly Fault[];
+  /** Ends it early: it throws, and nothing that it started runs any more. */
+  signal?: AbortSignal;
   onProgress?(progress: Progress): void;
 }
 
@@ -55,18 +57,19 @@ export interface Result extends Verdict {
 
 export async function runSelftest(options: SelftestOptions): Promise<Result> {
   const test = new Selftest(options);
-  const end = (): void => test.end();
-  process.once('exit', end);
+  const kill = (): void => void killChildren();
+  process.once('exit', kill);
   try {
     return await test.run();
   } finally {
-    end();
-    process.off('exit', end);
+    await test.end();
+    process.off('exit', kill);
   }
 }
 
 class Selftest {
   readonly #options: SelftestOptions;
+  readonly #signal: AbortSignal;
   readonly #random: Random;
   readonly #proxy: CuttingProxy;
   readonly #members: Member[];
@@ -80,6 +83,7 @@ class Selftest {
   constructor(options: SelftestOptions) {
     const { seed, dir, peers, centerCommand } = options;
     this.#options = options;
+    this.#signal = options.signal ?? new AbortController().signal;
     this.#random = new Random(seed);
     this.#proxy = new CuttingProxy(new Random(seed + 1));
     const names = Array.from({ length: peers }, (_, index) => `peer${index + 1}`);
@@ -116,6 +120,11 @@ class Selftest {
     return { ...verdict, examples, faults: this.#faults, crashed: this.#crashes.length };
   }
 
+  /** Throws when the test is to end. */
+  async #wait(ms: number): Promise<void> {
+    await setTimeout(ms, undefined, { signal: this.#signal });
+  }
+
   #report(round: number, doing: Progress['doing']): void {
     this.#options.onProgress?.({ round, rounds: this.#options.rounds, sent: this.#sent, faults: this.#faults, doing });
   }
@@ -141,9 +150,9 @@ class Selftest {
       if (!member.child && --member.away <= 0) this.#startPeer(member);
       member.tell({ act: 'count' });
     }
-    await wait(this.#random.between(0, roundMs));
+    await this.#wait(this.#random.between(0, roundMs));
     await this.#disturb();
-    await wait(this.#random.between(0, roundMs));
+    await this.#wait(this.#random.between(0, roundMs));
   }
 
   async #disturb(): Promise<void> {
@@ -174,7 +183,7 @@ class Selftest {
   async #pause(child: Child | null, fault: Fault): Promise<void> {
     this.#faults[fault]++;
     child?.process.kill('SIGSTOP');
-    await wait(this.#random.between(10, roundMs));
+    await this.#wait(this.#random.between(10, roundMs));
     child?.process.kill('SIGCONT');
   }
 
@@ -192,7 +201,7 @@ class Selftest {
   // --- processes ------------------------------------------------------------------------------------
 
   async #startCenter(): Promise<void> {
-    this.#proxy.targetPort = await this.#center.start();
+    this.#proxy.targetPort = await this.#center.start(this.#signal);
   }
 
   /** What has crashed is counted, and there again: what it did to the messages is to be seen too. */
@@ -213,7 +222,7 @@ class Selftest {
         if (!member.child) this.#startPeer(member);
         member.tell({ act: 'count' });
       }
-      await wait(50);
+      await this.#wait(50);
     }
   }
 
@@ -227,7 +236,7 @@ class Selftest {
     for (let changedMs = performance.now(); shown < this.#sent && performance.now() < endMs; ) {
       if (performance.now() - changedMs > (lost > 0 ? quietMs.someIsMissing : quietMs.allIsThere)) return;
       await this.#revive();
-      await wait(lookMs);
+      await this.#wait(lookMs);
       const now = this.#judge();
       if (now.shown !== shown) changedMs = performance.now();
       ({ shown, lost } = now);
@@ -239,14 +248,12 @@ class Selftest {
   }
 
   async #quit(): Promise<void> {
-    for (const member of this.#members) await member.quit();
+    for (const member of this.#members) await member.quit(this.#signal);
   }
 
-  end(): void {
+  /** Resolves when nothing of it runs any more. */
+  async end(): Promise<void> {
     this.#proxy.stop();
-    for (const child of [this.#center.child, ...this.#members.map((member) => member.child)]) {
-      child?.letEnd();
-      child?.process.kill('SIGKILL');
-    }
+    await killChildren();
   }
 }
