@@ -70,7 +70,7 @@ describe('the pages', () => {
 });
 
 describe('the examples of README.md', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let directory: string;
   let center: Center;
 

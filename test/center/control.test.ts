@@ -64,7 +64,7 @@ describe('control', () => {
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.on('error', () => {});
     socket.end(bytes);
-    await once(socket, 'close', { signal: AbortSignal.timeout(4000) });
+    await once(socket, 'close', { signal: AbortSignal.timeout(30_000) });
     return Buffer.concat(chunks).toString();
   }
 

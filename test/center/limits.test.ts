@@ -9,6 +9,7 @@ import { encodeFrame } from '../../shared/frames.ts';
 import type { parley } from '../../shared/protocol.js';
 import { TestCenter, type TestCenterOptions } from '../helpers/center.ts';
 import { overriding, Room, type RoomOptions } from '../helpers/room.ts';
+import { slownessOfMachine } from '../helpers/slowness.ts';
 import { WirePeer } from '../helpers/wire.ts';
 
 describe('limits', () => {
@@ -268,11 +269,11 @@ describe('limits of a center', () => {
 
   describe('connections', () => {
     it('loginTimeoutMs: from connecting, and anew from each answer', async () => {
-      await start({ limits: { loginTimeoutMs: 1000 } });
+      await start({ limits: { loginTimeoutMs: 2000 } });
       const [silent, busy] = [await center.connect(), await center.connect()];
       await busy.greet();
       const ended = silent.isClosed();
-      await wait(700);
+      await wait(1000);
       await busy.refused({ login: { name: 'nobody', password: 'x', ...busy.proof() } });
       expect((await ended).code).to.equal('timeout');
       expect(busy.closed).to.equal(false);
@@ -310,20 +311,24 @@ describe('limits of a center', () => {
       const startMs = performance.now();
       for (let number = 21; number <= 220; number++) seas.message(google.account, number, 'text');
       await seas.fence();
-      expect(performance.now() - startMs).to.be.within(500, 4000);
+      const tookMs = performance.now() - startMs;
+      expect(tookMs).to.be.within(500, 4000 * slownessOfMachine());
       await seas.isAccepted(google.account, 220);
       expect(seas.received.some(({ error, refused }) => error || refused)).to.equal(false);
     });
 
     it('a broadcast costs by its recipients, and the next ones wait', async () => {
-      await start({ limits: { messagesPerSecond: 10, messageBurst: 2 } });
+      await start({ limits: { messagesPerSecond: 4, messageBurst: 2 } });
       const [seas, google] = [await center.join('seas'), await center.join('google')];
+      const startMs = performance.now();
       const asked = Array.from({ length: 6 }, (_, index) => seas.ask({ broadcast: { body: `${index}` } }));
       await asked[1];
       await google.fence();
       const received = (): number => google.received.filter(({ broadcastDeliver }) => broadcastDeliver).length;
-      expect(received()).to.equal(2);
+      expect(received()).to.be.at.least(2);
       await Promise.all(asked);
+      // The third is read when more than nothing is earned again, each later one a quarter of a second after it.
+      expect(performance.now() - startMs).to.be.at.least(700);
       await google.fence();
       expect(received()).to.equal(6);
     });
@@ -475,6 +480,7 @@ describe('limits of a session', () => {
     seas.stream.pause();
     const frames = Array.from({ length: 5000 }, (_, index) => encodeFrame({ request: 1000 + index, online: {} }));
     seas.stream.write(Buffer.concat(frames));
+    while (people.callCount === 0) await wait(5);
     await wait(600);
     expect(people.callCount).to.be.within(1, 40);
     seas.stream.resume();
@@ -492,7 +498,7 @@ describe('limits of a session', () => {
       google.send({ heartbeat: {} });
       const person = room.services.presence.person(google.account);
       for (let tries = 0; person?.listener; tries++) {
-        expect(tries, 'it is still there').to.be.below(300);
+        expect(tries, 'it is still there').to.be.below(2000);
         await wait(10);
       }
     } finally {
@@ -536,7 +542,7 @@ describe('limits of a session', () => {
         for (let count = 0; count < 12; count++) await seas.ask({ broadcast: { body: 'x'.repeat(10_000) } });
         const person = room.services.presence.person(google.account);
         for (let tries = 0; person?.listener; tries++) {
-          expect(tries).to.be.below(300);
+          expect(tries).to.be.below(2000);
           await wait(10);
         }
       } finally {

@@ -104,11 +104,11 @@ describe('log', () => {
     `;
     const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program]);
     try {
-      await once(child.stdout, 'data', { signal: AbortSignal.timeout(8000) });
+      await once(child.stdout, 'data', { signal: AbortSignal.timeout(30_000) });
       const chunks: Buffer[] = [];
       child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
       child.stdin.write('go');
-      await once(child, 'close', { signal: AbortSignal.timeout(8000) });
+      await once(child, 'close', { signal: AbortSignal.timeout(30_000) });
       const read = Buffer.concat(chunks)
         .toString()
         .trimEnd()
@@ -163,7 +163,7 @@ describe('log', () => {
       stdio: ['ignore', 'inherit', 'pipe'],
     });
     try {
-      const [code] = await once(child, 'exit', { signal: AbortSignal.timeout(8000) });
+      const [code] = await once(child, 'exit', { signal: AbortSignal.timeout(30_000) });
       expect(code).to.equal(0);
     } finally {
       child.kill('SIGKILL');

@@ -9,7 +9,7 @@ import type { WirePeer } from '../helpers/wire.ts';
 
 /** Until it is as told; what it is then, if it does not come to that. */
 async function becomes<Value>(look: () => Value, wanted: Value): Promise<void> {
-  for (let tries = 0; tries < 400 && JSON.stringify(look()) !== JSON.stringify(wanted); tries++) await wait(10);
+  for (let tries = 0; tries < 2000 && JSON.stringify(look()) !== JSON.stringify(wanted); tries++) await wait(10);
   expect(look()).to.deep.equal(wanted);
 }
 
@@ -153,7 +153,7 @@ describe('memory of a center', () => {
         unread = unread.map(() => 0);
         for (const peer of peers) peer.stream.resume();
         const waiting = (): number => center.waiting();
-        for (let tries = 0; tries < 500 && (waiting() > 0 || tries < 20); tries++) {
+        for (let tries = 0; tries < 2000 && (waiting() > 0 || tries < 20); tries++) {
           for (const [index, peer] of peers.entries()) {
             listen(index);
             if (unread[index]! > 0) peer.ack(unread[index]!);

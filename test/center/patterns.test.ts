@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { compilePattern, maxPatternLength } from '../../center/patterns.ts';
 import { ParleyError } from '../../shared/errors.ts';
+import { slownessOfMachine } from '../helpers/slowness.ts';
 
 const names = ['al', 'Alice', 'ALBERT', 'bob', 'b.b', 'b_b', 'sal', 'a-1', '7'];
 const fitting = (pattern: string) => names.filter(compilePattern(pattern));
@@ -85,7 +86,8 @@ describe('compilePattern', () => {
       const fits = compilePattern(pattern);
       for (let times = 0; times < 1000; times += 1) expect(fits('a'.repeat(25))).to.equal(false);
     }
-    expect(performance.now() - startedAtMs).to.be.below(3000);
+    const tookMs = performance.now() - startedAtMs;
+    expect(tookMs).to.be.below(3000 * slownessOfMachine());
   });
 
   it('is a test or an error for whatever is given', () => {

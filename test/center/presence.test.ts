@@ -268,7 +268,7 @@ describe('presence of a center', () => {
   let center: TestCenter;
 
   beforeEach(async () => {
-    center = await TestCenter.start({ limits: { graceMs: 500, silenceMs: 1500, startGraceMs: 1000, presenceMs: 100 } });
+    center = await TestCenter.start({ limits: { graceMs: 500, silenceMs: 1500, startGraceMs: 2500, presenceMs: 100 } });
   });
 
   let beats: NodeJS.Timeout | undefined;

@@ -20,7 +20,7 @@ const cheap = ['--bcrypt-cost', '4'];
 const announced = /listens on (\S+):(\d+)\n/;
 
 describe('the center’s program', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let directory: { path: string; remove: () => void };
   let dataDir: string;
   const started: Running[] = [];
@@ -61,7 +61,7 @@ describe('the center’s program', function () {
     const running = run(['localhost', '0', '--data', dataDir, ...cheap, ...args]);
     const [, , port] = announced.exec(await running.sees(announced)) ?? [];
     // The log follows the announcement.
-    while (!running.stderr.includes('started')) await new Promise(setImmediate);
+    await running.complains('started');
     return { running, port: Number(port) };
   }
 
@@ -173,10 +173,12 @@ describe('the center’s program', function () {
     });
 
     it('ends with 1 and a fatal line on what nobody foresaw', async () => {
-      const preload = 'data:text/javascript,setTimeout(()=>Promise.reject(new Error("unforeseen")),700)';
+      const preload = 'data:text/javascript,process.once("SIGUSR2",()=>{Promise.reject(new Error("unforeseen"))})';
       const [node = '', ...rest] = center;
       const running = new Running([node, '--import', preload, ...rest, 'localhost', '0', '--data', dataDir]);
       started.push(running);
+      await running.complains('started');
+      running.child.kill('SIGUSR2');
       expect(await running.ended()).to.equal(1);
       const last = JSON.parse(running.stderr.trimEnd().split('\n').at(-1) ?? '') as { level: string; msg: string };
       expect(last).to.include({ level: 'fatal', msg: 'unforeseen' });
@@ -486,7 +488,7 @@ describe('the center’s program', function () {
     await user(['import', '-', ...cheap], lines);
     const running = run(['user', 'list', '--json', '--all', '--data', dataDir]);
     running.child.stdout!.once('data', () => running.child.stdout!.destroy());
-    await once(running.child, 'exit');
+    await running.ended();
     expect(running.stderr).to.not.match(/EPIPE|^\s+at /m);
   });
 

@@ -8,7 +8,7 @@ import { program, Running } from '../helpers/programs.ts';
 const daySeconds = 86_400;
 
 describe('a peer whose wall clock is set', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let chat: Chat;
   let faults: Faults | null = null;
   let seas: Running | null = null;

@@ -5,7 +5,7 @@ import { type Running, RunningCenter, startPeer, temporaryDirectory } from '../h
 type Said = Record<string, unknown>;
 
 describe('the end of a consent', function () {
-  this.timeout(45_000);
+  this.timeout(60_000);
   let center: RunningCenter;
   let google: Running;
   let seas: Running;

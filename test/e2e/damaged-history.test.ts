@@ -9,7 +9,7 @@ const messages = 50;
 const bodyBytes = 400;
 
 describe('a damaged history', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let chat: Chat;
 
   before(async () => {

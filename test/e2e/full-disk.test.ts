@@ -12,7 +12,7 @@ const freeBytes = 96 * 1024;
 const bodyBytes = 8000;
 
 describe('a peer on a full disk', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let chat: Chat;
   let disk: ReturnType<typeof smallDisk> = null;
   let path: string;

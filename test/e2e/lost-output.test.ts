@@ -12,7 +12,7 @@ const longBodies = 40;
 const bodyBytes = 8_000;
 
 describe('output that is lost', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let chat: Chat;
   let google: Running;
   let series = 0;

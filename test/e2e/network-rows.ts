@@ -1,11 +1,11 @@
 // The networks on which private links are tried: who is where, which route is to be found, and what happens meanwhile.
-import { spawnSync } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { LinkRoute } from '../../peer/events.ts';
 import type { Host, Networks } from '../helpers/networks.ts';
 import type { RemoteCenter } from '../helpers/remote-center.ts';
 import type { RemotePeer } from '../helpers/remote-peer.ts';
+import { slownessOfMachine } from '../helpers/slowness.ts';
 
 export const withinMs = 2_000;
 /** Where it has to be waited for that something silent is taken for gone. */
@@ -13,19 +13,6 @@ const withinSilenceMs = 5_000;
 /** Links that are talking are this old at least. */
 const talkMs = 2_500;
 const cutMs = 2_500;
-
-/** A machine as the times are meant for starts Node in so many milliseconds. */
-const startMs = 100;
-
-/** 1 or more: how much longer than they are everything takes here and now. */
-export function slownessOfMachine(): number {
-  const tookMs = [1, 2, 3].map(() => {
-    const beforeMs = performance.now();
-    spawnSync(process.execPath, ['-e', '0']);
-    return performance.now() - beforeMs;
-  });
-  return Math.max(1, Math.max(...tookMs) / startMs);
-}
 
 export interface Pair {
   seas: RemotePeer;

@@ -10,6 +10,7 @@ import { type Host, missingForNetworks, Networks } from '../helpers/networks.ts'
 import { program, Running, temporaryDirectory } from '../helpers/programs.ts';
 import { RemoteCenter } from '../helpers/remote-center.ts';
 import { RemotePeer } from '../helpers/remote-peer.ts';
+import { slownessOfMachine } from '../helpers/slowness.ts';
 import {
   centerGone,
   firstMessage,
@@ -18,7 +19,6 @@ import {
   type Pair,
   type Row,
   rows,
-  slownessOfMachine,
   symmetric,
   withinMs,
 } from './network-rows.ts';

@@ -9,7 +9,7 @@ import { expect } from 'chai';
 import { program, RunningCenter, runPeer, startPeer, temporaryDirectory } from '../helpers/programs.ts';
 
 describe('peer in a pipe', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let center: RunningCenter;
   let directories: { path: string; remove: () => void }[] = [];
   let number = 0;

@@ -2,12 +2,19 @@
 import { expect } from 'chai';
 import { Cable } from '../helpers/cable.ts';
 import { Chat, expectOnce, lines, sideBySide, times } from '../helpers/chat.ts';
+import { slownessOfMachine } from '../helpers/slowness.ts';
 
 /** What is promised, and how much earlier nothing may be said. */
 const killedWithinMs = 10_000;
 const vanishedWithinMs = 30_000;
 const leastKilledMs = 8_000;
 const leastVanishedMs = 20_000;
+
+/** What is promised leaves so much to the machine, which is meant to be a quick one. */
+const machineMs = 500;
+function slackMs(): number {
+  return (slownessOfMachine() - 1) * machineMs;
+}
 
 describe('presence', function () {
   this.timeout(90_000);
@@ -34,7 +41,7 @@ describe('presence', function () {
         google.child.kill('SIGKILL');
         await Promise.all([seas.sees('google is offline.\n'), al.sees('google is offline.\n')]);
         const afterMs = performance.now() - killedAtMs;
-        expect(afterMs).to.be.within(leastKilledMs, killedWithinMs);
+        expect(afterMs).to.be.within(leastKilledMs, killedWithinMs + slackMs());
         expect(google.stdout).not.to.include('in your hands');
         expect(google.stdout).not.to.include('to seas: from my outbox');
         seas.write('message google while you were away\n');
@@ -90,7 +97,8 @@ describe('presence', function () {
         for (const name of ['google', 'al']) {
           await Promise.all([seas, bo].map((watcher) => watcher.sees(`${name} is offline.\n`, patienceMs)));
         }
-        expect(performance.now() - stoppedAtMs).to.be.within(leastVanishedMs, vanishedWithinMs);
+        const afterMs = performance.now() - stoppedAtMs;
+        expect(afterMs).to.be.within(leastVanishedMs, vanishedWithinMs + slackMs());
 
         // One is only asleep, and comes back by itself; the other never does, and its user logs in anew.
         al.child.kill('SIGCONT');

@@ -14,7 +14,7 @@ import { fingerprint, generateKey, publicDer, signProof, tokenKeyProof } from '.
 import type { parley } from '../../shared/protocol.js';
 import { ScriptedCenter } from './scripted-center.ts';
 
-const waitMs = 5_000;
+const waitMs = 20_000;
 const hourMs = 3_600_000;
 
 export interface Party {

@@ -7,7 +7,7 @@ import type { PeerOptions } from '../../peer/api.ts';
 import type { PeerEvent } from '../../peer/events.ts';
 import { Peer } from '../../peer/peer.ts';
 
-const waitMs = 5000;
+const waitMs = 20_000;
 export const password = 'summerisover';
 
 type EventOf<Type extends PeerEvent['type']> = Extract<PeerEvent, { type: Type }>;

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const root = new URL('../../', import.meta.url).pathname;
-const defaultPatienceMs = 15_000;
+const defaultPatienceMs = 20_000;
 /** bcrypt's least: passwords are not what is tested here. */
 const bcryptCost = '4';
 

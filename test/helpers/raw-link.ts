@@ -9,7 +9,7 @@ import { decodeLinkFrame, encodeLinkFrame, FrameDecoder } from '../../shared/fra
 import type { parley } from '../../shared/protocol.js';
 import type { Party } from './matchmaker.ts';
 
-const waitMs = 5_000;
+const waitMs = 20_000;
 
 export class RawLink {
   readonly stream: TLSSocket;

@@ -10,7 +10,7 @@ import type { parley } from '../../shared/protocol.js';
 
 type Body = Exclude<keyof parley.Frame, 'request' | '$unknowns' | 'body'>;
 
-const waitMs = 2000;
+const waitMs = 20_000;
 
 export class ScriptedCenter {
   readonly channel: Channel;

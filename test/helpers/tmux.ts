@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const pollMs = 25;
-const defaultPatienceMs = 8_000;
+const defaultPatienceMs = 20_000;
 
 export interface TmuxOptions {
   columns?: number;

@@ -12,7 +12,7 @@ import { alpnProtocol } from '../../shared/version.ts';
 type Body = Exclude<keyof parley.Frame, 'request' | '$unknowns'>;
 type Frame = parley.Frame.$Properties;
 
-const waitMs = 5000;
+const waitMs = 20_000;
 
 export class WirePeer {
   readonly stream: Duplex;

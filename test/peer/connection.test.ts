@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { useFakeTimers } from 'sinon';
 import { Connection } from '../../peer/connection.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { encodeFrame } from '../../shared/frames.ts';
@@ -203,14 +204,24 @@ describe('connection', () => {
     });
 
     it('are left out while something else is sent', async () => {
-      const { center, connection } = await ScriptedCenter.connected({ limits: { heartbeatMs: 80 } });
-      for (let number = 1; number <= 10; number += 1) {
-        connection.send({ ack: { position: number } });
-        center.says({ waiting: { count: 0 } });
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      const clock = useFakeTimers({
+        toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'],
+      });
+      try {
+        const { center, connection } = await ScriptedCenter.connected({ limits: { heartbeatMs: 80 } });
+        for (let number = 1; number <= 10; number += 1) {
+          connection.send({ ack: { position: number } });
+          center.says({ waiting: { count: 0 } });
+          await clock.tickAsync(20);
+        }
+        expect(center.received.filter(({ ack }) => ack)).to.have.length(10);
+        expect(center.received.filter(({ heartbeat }) => heartbeat)).to.deep.equal([]);
+        await clock.tickAsync(160);
+        expect(center.received.filter(({ heartbeat }) => heartbeat)).to.not.deep.equal([]);
+        connection.close(new ParleyError('cancelled', 'done'));
+      } finally {
+        clock.restore();
       }
-      expect(center.received.filter(({ heartbeat }) => heartbeat)).to.deep.equal([]);
-      connection.close(new ParleyError('cancelled', 'done'));
     });
 
     it('take a center that is silent for too long for gone', async () => {

@@ -90,7 +90,7 @@ describe('a peer with a real center', () => {
     });
 
     it('stay in the outbox while the mailbox is full, and go when there is room', async function () {
-      this.timeout(20_000);
+      this.timeout(60_000);
       const small = await Town.open({ limits: { mailboxMessages: 10, mailboxSenderShare: 1 } });
       try {
         const seas = await small.registered('seas');

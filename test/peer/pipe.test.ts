@@ -5,6 +5,7 @@ import { Output } from '../../peer/output.ts';
 import { type PipeOptions, runPipe } from '../../peer/pipe.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { FakePeer } from '../helpers/fake-peer.ts';
+import { until } from '../helpers/until.ts';
 
 const blankSignIn = { user: null, password: null, register: false, invite: null, resume: false };
 
@@ -52,14 +53,6 @@ async function run(input: string | AsyncIterable<Uint8Array>, more: Partial<Pipe
         .slice(0, -1)
         .map((l) => JSON.parse(l)),
   };
-}
-
-async function until(is: () => boolean): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    if (is()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error('it did not come to be');
 }
 
 describe('pipe', () => {
@@ -189,8 +182,11 @@ describe('pipe', () => {
   it('waits for the mail that was announced', async () => {
     const peer = new FakePeer();
     peer.waiting = 2;
-    setTimeout(() => peer.deliver('google', 'one', true), 50);
-    setTimeout(() => peer.deliver('google', 'two', true), 100);
+    peer.on(({ type }) => {
+      if (type !== 'waiting') return;
+      setTimeout(() => peer.deliver('google', 'one', true), 50);
+      setTimeout(() => peer.deliver('google', 'two', true), 100);
+    });
     const { out } = await run('seas\nsummer\n', { peer });
     expect(out).to.match(/You have 2 messages waiting\.\n\(.*\) <google>: one\n\(.*\) <google>: two\nLogged out\.\n$/);
   });
@@ -322,7 +318,7 @@ describe('pipe', () => {
       const peer = new FakePeer();
       const running = run('seas\nsummer\nblock yahoo\n', { peer, output, stop: stop.signal, giveUpMs: 60_000 });
       // The input is at its end: only the reader is waited for.
-      await until(() => peer.calls.includes('block yahoo'));
+      await until(() => peer.calls.includes('block yahoo'), 'the block');
       setTimeout(() => stop.abort(), 20);
       expect((await running).code).to.equal(exitCodes.done);
     });
@@ -332,19 +328,19 @@ describe('pipe', () => {
       const peer = new FakePeer();
       const input = async function* (): AsyncGenerator<Uint8Array> {
         yield Buffer.from('seas\nsummer\n');
-        await until(() => peer.name !== null);
+        await until(() => peer.name !== null, 'a login');
         // More comes than is read.
         const broadcast = { type: 'broadcast', from: 'google', text: 'x'.repeat(2 ** 20), sentAtMs: 0 } as const;
         for (let i = 0; i < 40; i++) peer.emit(broadcast);
         yield Buffer.from('block yahoo\nblock bing\n');
       };
       const running = run(input(), { peer, output, giveUpMs: 60_000 });
-      await until(() => written().includes('(all)'));
+      await until(() => written().includes('(all)'), 'a broadcast');
       await new Promise((resolve) => setTimeout(resolve, 50));
       expect(written().length).to.be.below(18 * 2 ** 20);
       expect(peer.calls).to.not.include('block bing');
       release();
-      await until(() => peer.calls.includes('block bing'));
+      await until(() => peer.calls.includes('block bing'), 'the second block');
       peer.emit({ type: 'presence', name: 'google', online: true });
       const { code, diagnosed } = await running;
       expect(code).to.equal(exitCodes.done);
@@ -361,7 +357,7 @@ describe('pipe', () => {
         const peer = new FakePeer();
         peer.onSend = () => undefined;
         const running = run(`seas\nsummer\n${input}`, { peer, output, giveUpMs: 60_000 });
-        await until(() => peer.calls.some((call) => /^(send|block)/.test(call)));
+        await until(() => peer.calls.some((call) => /^(send|block)/.test(call)), 'the work');
         release(gone());
         const { code, diagnosed } = await running;
         expect(code, input).to.equal(exitCodes.undelivered);
@@ -377,7 +373,7 @@ describe('pipe', () => {
         await new Promise(() => undefined);
       };
       const running = run(forever(), { peer, output });
-      await until(() => peer.calls.includes('send google Hello'));
+      await until(() => peer.calls.includes('send google Hello'), 'the message');
       release(gone());
       expect(await running).to.include({ code: exitCodes.done, diagnosed: '' });
     });

@@ -242,7 +242,8 @@ describe('a peer that loses its center', () => {
       child.stdout!.on('data', (text) => {
         output += text;
       });
-      await once(child, 'exit');
+      // Not when it has ended, but when all that it said is here.
+      await once(child, 'close');
       return output;
     }
 

@@ -10,7 +10,7 @@ import { type HeardPeer, Town } from '../helpers/peers.ts';
 const linkFile = fileURLToPath(new URL('link.js', import.meta.url));
 
 describe('a link written from docs/protocol.md', function () {
-  this.timeout(15_000);
+  this.timeout(60_000);
   let town: Town;
   let google: HeardPeer;
   let link: ChildProcessByStdio<Writable, Readable, null>;

@@ -207,7 +207,7 @@ describe('what leaves memory', () => {
     }
 
     it('is all but the latest: nothing is ever taken for them', async function () {
-      this.timeout(20_000);
+      this.timeout(60_000);
       const seas = await room.join('seas');
       await writeToNobody(seas, remembered + 100);
       expect(counts().flows).to.equal(remembered);
@@ -238,7 +238,7 @@ describe('what leaves memory', () => {
     });
 
     it('is nothing of those who may be there later: order holds', async function () {
-      this.timeout(20_000);
+      this.timeout(60_000);
       const [seas, google, yahoo] = [await room.join('seas'), await room.join('google'), await room.join('yahoo')];
       const bing = await room.register('bing');
       const { store } = room.services;

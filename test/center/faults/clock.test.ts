@@ -13,7 +13,7 @@ const silenceMs = 900;
 const timing = ['--heartbeat-ms', '300', '--silence-ms', String(silenceMs), '--grace-ms', '100'];
 
 describe('a center whose wall clock is set', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const directory = temporaryDirectory();
   const dataDir = join(directory.path, 'data');
   let faults: Faults | null = null;

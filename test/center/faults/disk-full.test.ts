@@ -12,7 +12,7 @@ import { bodyOf, command, connect, type MachineCenter, readNumbers, sendUntilRef
 const diskBytes = 20 * 1024 * 1024;
 const bodyBytes = 8000;
 /** The store looks for room once a second. */
-const patienceMs = 10_000;
+const patienceMs = 30_000;
 
 describe('a center on a full disk', function () {
   this.timeout(60_000);

@@ -8,7 +8,7 @@ import { bodyOf, command, connect, type MachineCenter, readNumbers, startCenter 
 const accepted = 200;
 
 describe('a center whose disk fails at fsync', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const directory = temporaryDirectory();
   const dataDir = join(directory.path, 'data');
   let faults: Faults | null = null;

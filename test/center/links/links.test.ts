@@ -134,7 +134,7 @@ describe('links, the center', () => {
   });
 
   it('tells both when the time of a consent is over, and ends what is relayed', async () => {
-    await google.ask({ allow: { name: 'seas', forMs: 700 } });
+    await google.ask({ allow: { name: 'seas', forMs: 2000 } });
     await seas.sees('introduction');
     await seas.ask({ tunnelOpen: { account: google.account } });
     expect(await seas.sees('linkEnd')).to.include({ account: google.account, code: 'revoked' });
@@ -144,8 +144,7 @@ describe('links, the center', () => {
   });
 
   it('lets a consent that was prolonged last', async () => {
-    await google.ask({ allow: { name: 'seas', forMs: 500 } });
-    await google.ask({ allow: { name: 'seas', forMs: 600_000 } });
+    await Promise.all([500, 600_000].map((forMs) => google.ask({ allow: { name: 'seas', forMs } })));
     await new Promise((resolve) => setTimeout(resolve, 1200));
     await seas.fence();
     expect(seas.received.filter(({ linkEnd }) => linkEnd)).to.deep.equal([]);

@@ -302,7 +302,7 @@ describe('center/store/sqlite', () => {
     });
 
     it('refuses acts while too many wait', async function () {
-      this.timeout(30_000);
+      this.timeout(60_000);
       const store = await open();
       const asked: Promise<unknown>[] = [];
       for (let count = 0; count < maxWaitingActs; count++) asked.push(store.saveMarks(1, [], 1));
@@ -314,7 +314,7 @@ describe('center/store/sqlite', () => {
   });
 
   it('keeps all that it confirmed to a process that is killed', async function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     for (let round = 0; round < 3; round++) {
       const child = startAppending(file);
       const confirmed: { account: number; position: number }[] = [];

@@ -13,6 +13,7 @@ import { linkAlpnProtocol } from '../../../shared/version.ts';
 import { type LinkedPeer, Matchmaker, party } from '../../helpers/matchmaker.ts';
 import { codeOf } from '../../helpers/peers.ts';
 import { RawLink } from '../../helpers/raw-link.ts';
+import { until } from '../../helpers/until.ts';
 
 describe('private links and those who abuse them', () => {
   let matchmaker: Matchmaker;
@@ -69,6 +70,7 @@ describe('private links and those who abuse them', () => {
         google.meets(matchmaker.introduction(google.party, seas, { at: [{ port }], fresh: true }));
         await wait(20);
       }
+      await until(() => came.some((chunks) => chunks.length > 0), 'a connection');
       await wait(500);
       expect(came.length).to.be.within(1, 5);
       for (const bytes of came.map((chunks) => Buffer.concat(chunks))) {
@@ -94,7 +96,7 @@ describe('private links and those who abuse them', () => {
       const port = await listening(server);
       google.meets(matchmaker.introduction(google.party, seas, { at: [{ port }], fresh: true }));
       await google.sees('introduced');
-      for (let i = 0; i < 40 && google.links.why('seas').length < 3; i++) await wait(50);
+      await until(() => google.links.why('seas').join().includes('showed another key'), 'the word of it');
       for (let i = 0; i < 10; i++) {
         google.meets(matchmaker.introduction(google.party, seas, { at: [{ port }], fresh: true }));
         await wait(20);
@@ -295,11 +297,12 @@ describe('private links and those who abuse them', () => {
       const sockets = Array.from({ length: 150 }, () => connect(google.port, '127.0.0.1'));
       let cut = 0;
       for (const socket of sockets) socket.on('close', () => cut++).on('error', () => undefined);
-      for (let i = 0; i < 40 && cut < 86; i++) await wait(50);
+      await until(() => cut >= 150 - 64, 'the cut');
       expect(cut).to.equal(150 - 64);
       for (const socket of sockets) socket.destroy();
-      await wait(100);
-      const link = await RawLink.dial(seas, google.port);
+      // When it knows that they are gone.
+      let link: RawLink | null = null;
+      while (link === null) link = await RawLink.dial(seas, google.port).catch(() => null);
       link.hello(matchmaker.token(google.party, seas));
       await google.sees('link', ({ state }) => state === 'up');
     });
@@ -328,9 +331,11 @@ describe('private links and those who abuse them', () => {
       const links = await Promise.all(Array.from({ length: 10 }, () => RawLink.dial(seas, google.port)));
       for (const link of links) link.hello(token);
       await google.sees('link', ({ state }) => state === 'up');
+      const open = (): RawLink[] => links.filter(({ stream }) => !stream.closed && !stream.readableEnded);
+      await until(() => open().length <= 1, 'the end of the others');
       await wait(300);
       expect(google.links.pairings.links()).to.have.length(1);
-      expect(links.filter(({ stream }) => !stream.closed && !stream.readableEnded)).to.have.length(1);
+      expect(open()).to.have.length(1);
     });
   });
 

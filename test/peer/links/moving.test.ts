@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { type Cable, join, type Side, twoSides } from '../../helpers/pairings.ts';
+import { until } from '../../helpers/until.ts';
 
 const seeds = process.env.SEED ? [Number(process.env.SEED)] : Array.from({ length: 12 }, (_, i) => i + 1);
 const steps = 120;
@@ -48,10 +49,7 @@ describe('private messages while links come and go', () => {
       for (const cable of cables) cable.cut();
       await wait(5);
       join(sides, sides[0]);
-      for (let i = 0; i < 300; i++) {
-        if (sides.every((side) => side.privateStore.allPending().length === 0)) break;
-        await wait(10);
-      }
+      await until(() => sides.every((side) => side.privateStore.allPending().length === 0), 'the end');
       const [one, two] = sides;
       expect(two.shown).to.deep.equal(written.get(one));
       expect(one.shown).to.deep.equal(written.get(two));

@@ -1,22 +1,13 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { ParleyError } from '../../../shared/errors.ts';
 import { join, Side } from '../../helpers/pairings.ts';
+import { until } from '../../helpers/until.ts';
 
 const one = { account: 1, key: 'SHA256:one' };
 const two = { account: 2, key: 'SHA256:two' };
-
-/** Until it is so; fails when it takes too long. */
-async function until(is: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (is()) return;
-    await wait(10);
-  }
-  throw new Error(`${what} did not come to be`);
-}
 
 describe('private messages and the runs of the peers', () => {
   let dir: string;

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { program, Running } from '../../helpers/programs.ts';
 
 describe('center selftest', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   async function run(...args: string[]): Promise<{ code: unknown; stderr: string }> {
     const running = new Running([...program('center'), 'selftest', ...args]);
