@@ -12,14 +12,17 @@ import { ParleyError } from '../../shared/errors.ts';
 
 const hourMs = 3_600_000;
 
+/** A while in milliseconds, or until something has happened. */
+type Delay = number | Promise<void>;
+
 /** One end of a cable: what is written comes out at the other end after a while, or never if it was cut before. */
 class End extends Duplex {
   other!: End;
-  readonly #delayMs: () => number;
+  readonly #delay: () => Delay;
 
-  constructor(delayMs: () => number) {
+  constructor(delay: () => Delay) {
     super();
-    this.#delayMs = delayMs;
+    this.#delay = delay;
   }
 
   override _read(): void {}
@@ -27,11 +30,13 @@ class End extends Duplex {
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     // Once it is written, the writer may use the memory again.
     const bytes = Buffer.from(chunk);
-    const timer = setTimeout(() => {
+    const arrive = (): void => {
       if (!this.other.destroyed) this.other.push(bytes);
       done();
-    }, this.#delayMs());
-    timer.unref();
+    };
+    const delay = this.#delay();
+    if (typeof delay === 'number') setTimeout(arrive, delay).unref();
+    else void delay.then(arrive);
   }
 
   override _final(done: () => void): void {
@@ -116,14 +121,14 @@ export function twoSides(): [Side, Side] {
   return sides;
 }
 
-/** A link between the two, of which `client` is the TLS client. delayMs: of what is said on it by this side. */
+/** A link between the two, of which `client` is the TLS client. delay: of what is said on it by this side. */
 export function join(
   [one, two]: readonly [Side, Side],
   client: Side,
-  options: { route?: LinkRoute; exporter?: Uint8Array; delayMs?: (from: Side) => number } = {},
+  options: { route?: LinkRoute; exporter?: Uint8Array; delay?: (from: Side) => Delay } = {},
 ): Cable {
-  const { route = 'direct', exporter = Buffer.alloc(32), delayMs = () => 0 } = options;
-  const ends = [new End(() => delayMs(one)), new End(() => delayMs(two))] as const;
+  const { route = 'direct', exporter = Buffer.alloc(32), delay = () => 0 } = options;
+  const ends = [new End(() => delay(one)), new End(() => delay(two))] as const;
   ends[0].other = ends[1];
   ends[1].other = ends[0];
   for (const end of ends) end.on('error', () => undefined);

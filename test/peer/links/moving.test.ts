@@ -31,7 +31,7 @@ describe('private messages while links come and go', () => {
         const route = random() < 0.4 ? 'relayed' : 'direct';
         const slowest = random() * 6;
         const exporter = Buffer.alloc(32, Math.floor(random() * 256));
-        cables.push(join(sides, client, { route, exporter, delayMs: () => random() * slowest }));
+        cables.push(join(sides, client, { route, exporter, delay: () => random() * slowest }));
       };
       for (let step = 0; step < steps; step++) {
         const dice = random();

@@ -62,7 +62,7 @@ describe('a pairing', () => {
         const exporters = [1, 2, 3].map((byte) => Buffer.alloc(32, (byte * (seed + 1)) % 251));
         const clients = exporters.map(() => pair[Math.random() < 0.5 ? 0 : 1] as Side);
         for (const [i, exporter] of exporters.entries()) {
-          join(pair, clients[i] as Side, { exporter, delayMs });
+          join(pair, clients[i] as Side, { exporter, delay: delayMs });
           await wait(Math.random() * 5);
         }
         const kept = (): (Uint8Array | undefined)[] => pair.map(({ pairing }) => pairing.link?.channel.exporter);
@@ -94,8 +94,10 @@ describe('a pairing', () => {
       join(sides, one, { route: 'relayed' });
       await linked();
       // What two is told over the second comes late.
-      join(sides, one, { delayMs: (from) => (from === one ? 100 : 0) });
+      const late = Promise.withResolvers<void>();
+      join(sides, one, { delay: (from) => (from === one ? late.promise : 0) });
       await until(() => routes()[0] === 'direct' && two.pairing.link === null, 'the first to be left');
+      late.resolve();
       await until(() => two.pairing.link !== null, 'the second');
       expect(two.events.flatMap((event) => (event.type === 'link' ? [event.state] : []))).to.deep.equal([
         'up',
@@ -106,7 +108,8 @@ describe('a pairing', () => {
     it('says down when the second never opens', async () => {
       join(sides, one, { route: 'relayed' });
       await linked();
-      const cable = join(sides, one, { delayMs: (from) => (from === one ? 100 : 0) });
+      const never = new Promise<void>(() => undefined);
+      const cable = join(sides, one, { delay: (from) => (from === one ? never : 0) });
       await until(() => two.pairing.link === null, 'the first to be left');
       cable.cut();
       await until(() => two.events.filter(({ type }) => type === 'link').length === 2, 'the news');
@@ -115,7 +118,7 @@ describe('a pairing', () => {
 
     it('looks past one on which nothing is heard', async () => {
       let isSilent = false;
-      join(sides, one, { delayMs: () => (isSilent ? 3_600_000 : 0) });
+      join(sides, one, { delay: () => (isSilent ? 3_600_000 : 0) });
       await linked();
       await until(() => sides.every(({ pairing }) => pairing.link?.roundTripMs !== null), 'the first pong');
       isSilent = true;
@@ -254,7 +257,7 @@ describe('a pairing', () => {
     });
 
     it('by both at once, and again before it is done, comes to one end', async () => {
-      join(sides, one, { delayMs: () => 5 });
+      join(sides, one, { delay: () => 5 });
       await linked();
       one.pairing.verify();
       two.pairing.verify();
@@ -268,7 +271,7 @@ describe('a pairing', () => {
 
     it('goes over to the link that takes the place of the one on which it was begun', async () => {
       let isStuck = false;
-      join(sides, one, { route: 'relayed', delayMs: () => (isStuck ? 1e6 : 0) });
+      join(sides, one, { route: 'relayed', delay: () => (isStuck ? 1e6 : 0) });
       await linked();
       isStuck = true;
       one.pairing.verify();

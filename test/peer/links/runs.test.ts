@@ -77,7 +77,7 @@ describe('private messages and the runs of the peers', () => {
     const [seas, google] = [start(one, two, 'seas'), start(two, one, 'google')];
     copy('google', 'killed');
     const cable = join([seas, google], seas, {
-      delayMs: (from) => (google.shown.length > 0 && from === google ? 1e6 : 0),
+      delay: (from) => (google.shown.length > 0 && from === google ? 1e6 : 0),
     });
     await until(() => seas.pairing.flow.isReady && google.pairing.flow.isReady, 'a link');
     seas.send('Hello.');
@@ -94,7 +94,7 @@ describe('private messages and the runs of the peers', () => {
   it('are not marked where they were only lost on the way', async () => {
     const [seas, google] = [start(one, two, 'seas'), start(two, one, 'google')];
     let isCut = false;
-    const cable = join([seas, google], seas, { delayMs: () => (isCut ? 1e6 : 0) });
+    const cable = join([seas, google], seas, { delay: () => (isCut ? 1e6 : 0) });
     await until(() => seas.pairing.flow.isReady && google.pairing.flow.isReady, 'a link');
     isCut = true;
     seas.send('Hello.');

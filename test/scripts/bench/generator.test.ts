@@ -6,7 +6,7 @@ import { compileGenerator, Generator } from '../../../scripts/bench/generator.ts
 import { findProgram, Processes } from '../../../scripts/bench/processes.ts';
 import { systems } from '../../../scripts/bench/systems.ts';
 
-const short = ['--seconds', '0.2', '--warmup', '0.1', '--connections', '10', '--inflight', '4'];
+const short = ['--seconds', '0.5', '--warmup', '0.1', '--connections', '10', '--inflight', '4'];
 
 describe('load generator of the bench', () => {
   const dir = mkdtempSync(join(tmpdir(), 'parley-load-'));
