@@ -223,7 +223,7 @@ async function measureCommit({ store, clock }: Services): Promise<number> {
 }
 
 function openListener(options: CenterOptions, services: Services): Promise<Listener> {
-  const { identity, limits, sessions } = services;
+  const { identity, tickets, limits, sessions } = services;
   return listen({
     host: options.host,
     port: options.port,
@@ -231,6 +231,7 @@ function openListener(options: CenterOptions, services: Services): Promise<Liste
     handshakeTimeoutMs: limits.loginTimeoutMs,
     farewell: farewell(),
     sessions,
+    openTicket: (ticket) => tickets.open(ticket),
     onConnection: (stream, origin) => serve(stream, origin, services),
   });
 }

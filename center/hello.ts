@@ -1,24 +1,34 @@
 // Hello: which version is spoken, who the center is and proves to be, and what its limits are.
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { ParleyError } from '../shared/errors.ts';
 import { type Binding, centerProof, signProof } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
+import { ticketMac } from '../shared/ticket.ts';
 import { newestVersion, oldestVersion, software } from '../shared/version.ts';
 import type { Services } from './services.ts';
 import type { Origin } from './sessions.ts';
+import type { Ticket } from './tickets.ts';
 
 const nonceBytes = 32;
 const modes = { closed: 0, open: 1, invite: 2 } as const;
+
+/** What a login over a connection proves itself by. */
+export interface Greeting {
+  binding: Binding;
+  /** Of the token that the peer will resume with. */
+  ticket: Ticket | null;
+}
 
 /**
  * The center's Hello in answer to a peer's, and what a login over this connection is bound to.
  * Throws version where the two have none in common, bad_frame.
  */
 export function answerHello(
-  { identity, limits, clock, registration }: Services,
+  services: Services,
   hello: parley.Hello.$Properties,
   from: Origin,
-): { answer: parley.Hello.$Properties; binding: Binding } {
+): { answer: parley.Hello.$Properties; greeting: Greeting } {
+  const { identity, limits, clock, registration, tickets } = services;
   checkVersion(hello.version ?? 0, hello.oldestVersion ?? 0);
   const peerNonce = hello.nonce ?? new Uint8Array();
   if (peerNonce.length !== nonceBytes)
@@ -30,6 +40,7 @@ export function answerHello(
     centerNonce: randomBytes(nonceBytes),
     exporter: from.exporter,
   };
+  const ticket = from.ticket ?? (hello.ticket ? tickets.open(hello.ticket) : null);
   const answer = {
     version: newestVersion,
     oldestVersion,
@@ -39,7 +50,7 @@ export function answerHello(
     identityKey: identity.publicDer,
     tokenKey: identity.tokenKeyDer,
     tokenKeySignature: identity.tokenKeySignature,
-    identitySignature: signProof(identity.key, centerProof(binding)),
+    ...(from.ticket ? {} : prove(identity.key, binding, ticket)),
     timeMs: clock.now(),
     registration: modes[registration.modeFor(from)],
     limits: {
@@ -53,7 +64,12 @@ export function answerHello(
       maxUnresolvedBytes: limits.maxUnresolvedBytes,
     },
   };
-  return { answer, binding };
+  return { answer, greeting: { binding, ticket } };
+}
+
+function prove(key: KeyObject, binding: Binding, ticket: Ticket | null): parley.Hello.$Properties {
+  const proof = centerProof(binding);
+  return ticket ? { mac: ticketMac(ticket.secret, proof) } : { identitySignature: signProof(key, proof) };
 }
 
 function checkVersion(newest: number, oldest: number): void {

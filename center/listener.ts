@@ -4,10 +4,12 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
+import { ticketPsk } from '../shared/ticket.ts';
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
 import { countedAddress, plainAddress } from './address.ts';
 import { type Arrival, Entrance } from './entrance.ts';
 import { noExporter, type Origin, type Sessions } from './sessions.ts';
+import type { Ticket } from './tickets.ts';
 
 export interface ListenerOptions {
   host: string;
@@ -19,6 +21,8 @@ export interface ListenerOptions {
   /** What is told over plain TCP to whoever says nothing in that time. */
   farewell: Buffer;
   sessions: Sessions;
+  /** null: not one of this center's. */
+  openTicket(ticket: string): Ticket | null;
   onConnection(stream: Duplex, origin: Origin): Receiver;
 }
 
@@ -36,6 +40,8 @@ export interface Listener {
   close(): void;
 }
 
+/** Tickets go with SHA-256 only (RFC 8446, 4.2.11): whoever has one shall not be given another suite. */
+const ciphers = 'TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384';
 const backlog = 4096;
 const readBytes = 65_536;
 /** Of one that waits for a turn. A ClientHello has 300 to 2,000 bytes, a Hello 60, and then it is the center's turn to speak. */
@@ -76,6 +82,9 @@ interface Handled {
   _handle: NonNullable<net.SocketConstructorOpts['handle']> | null;
 }
 
+/** Documented for servers that make the sockets themselves. */
+type PskOptions = Pick<tls.TlsOptions, 'pskCallback'>;
+
 /** The way in: a connection says something, waits for its turn, and begins. One that says nothing costs next to nothing. */
 class Door {
   readonly options: ListenerOptions;
@@ -93,11 +102,11 @@ class Door {
   constructor(options: ListenerOptions) {
     this.options = options;
     this.entrance = new Entrance(options.sessions);
-    // Tickets would be no use: their keys end with the process. Two go to each peer all the same, but short ones.
-    const secureOptions = constants.SSL_OP_NO_TICKET;
+    // TLS's own tickets would be no use: their keys end with the process. Two go to each peer all the same, but short ones.
+    const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
     this.#context =
       options.tls &&
-      tls.createSecureContext({ ...options.tls, minVersion: 'TLSv1.3', ecdhCurve: 'X25519', secureOptions });
+      tls.createSecureContext({ ...options.tls, minVersion: 'TLSv1.3', ecdhCurve: 'X25519', ciphers, secureOptions });
   }
 
   close(): void {
@@ -117,7 +126,15 @@ class Door {
     const address = plainAddress(socket.remoteAddress ?? '');
     const counted = countedAddress(address);
     const port = socket.remotePort ?? 0;
-    const from: Origin = { address, counted, port, loopback: isLoopback(address), exporter: noExporter, place: 'free' };
+    const from: Origin = {
+      address,
+      counted,
+      port,
+      loopback: isLoopback(address),
+      exporter: noExporter,
+      ticket: null,
+      place: 'free',
+    };
     return address && this.options.sessions.connect(from) ? from : null;
   }
 
@@ -171,9 +188,14 @@ class Door {
   }
 
   #secure(socket: net.Socket, from: Origin, secureContext: tls.SecureContext): void {
-    const { sessions, handshakeTimeoutMs, onConnection } = this.options;
+    const { sessions, handshakeTimeoutMs, openTicket, onConnection } = this.options;
     // Garbage instead of TLS ends in 'error'; whatever becomes of the socket below, 'close' comes here too.
-    const secured = new tls.TLSSocket(socket, { isServer: true, secureContext, ALPNCallback });
+    const pskCallback = (_: unknown, identity: string): Buffer | null => {
+      from.ticket = openTicket(identity);
+      return from.ticket && ticketPsk(from.ticket.secret);
+    };
+    const options: tls.TLSSocketOptions & PskOptions = { isServer: true, secureContext, ALPNCallback, pskCallback };
+    const secured = new tls.TLSSocket(socket, options);
     let receiver: Receiver | null = null;
     let timer: NodeJS.Timeout | undefined = setTimeout(() => secured.destroy(), handshakeTimeoutMs);
     const handshakeEnded = (): void => {
@@ -190,6 +212,8 @@ class Door {
     });
     secured.once('secure', () => {
       handshakeEnded();
+      // With a cipher suite that the key is not for, it was not used.
+      if (!secured.isSessionReused()) from.ticket = null;
       from.exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
       receiver = onConnection(secured, from);
       secured.on('data', (bytes: Buffer) => receiver?.receive(bytes));

@@ -105,11 +105,11 @@ export async function login(
  */
 export function resume(
   services: LoginServices,
-  request: { token: string; key: string },
+  request: { token: string; key: string; isTicketed?: boolean },
   from: Pick<From, 'address'>,
 ): Admission {
   const { store, tokens, clock } = services;
-  const token = tokens.verify(request.token, request.key);
+  const token = tokens.verify(request.token, request.key, request.isTicketed);
   const { account, jti } = token;
   const isToRenew = token.expiresAtMs - clock.now() < renewalMs;
   const next = isToRenew ? newSession(services, request.key, loginOf(jti)) : null;

@@ -18,6 +18,7 @@ import { Presence } from './presence.ts';
 import { Registration, type RegistrationMode } from './registration.ts';
 import { Sessions } from './sessions.ts';
 import type { Store } from './store/store.ts';
+import { Tickets } from './tickets.ts';
 import { Tokens } from './tokens.ts';
 import { Turn } from './turn.ts';
 import { Wheel } from './wheel.ts';
@@ -30,6 +31,7 @@ export const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {},
 
 export interface Services extends LoginServices {
   identity: CenterIdentity;
+  tickets: Tickets;
   limits: CenterLimits;
   wheel: Wheel;
   outputs: Outputs;
@@ -110,6 +112,7 @@ export async function openServices(
     passwords: new Passwords(cost === undefined ? {} : { cost }),
     lockout: new Lockout({ clock, saved: await store.lockouts(), save: (records) => store.setLockouts(records) }),
     tokens: new Tokens({ centerId: identity.centerId, tokenKey: identity.tokenKey, clock }),
+    tickets: new Tickets({ identityKey: identity.key, tokenKey: identity.tokenKey }),
     registration: new Registration({
       clock,
       maxPerHour: limits.maxRegistrationsPerHour,

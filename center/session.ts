@@ -1,12 +1,11 @@
 // One connection, from Hello to its end: what state it is in, which frames fit that state, and every error that they cause.
 import { ParleyError } from '../shared/errors.ts';
 import { decodeFrame, FrameDecoder } from '../shared/frames.ts';
-import type { Binding } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
 import { commands, type Reply, type RequestName } from './commands/table.ts';
 import type { Connection } from './connection.ts';
 import { canonicalMessage, readAck, readMessage, tagAck, tagMessage } from './delivery/codec.ts';
-import { answerHello } from './hello.ts';
+import { answerHello, type Greeting } from './hello.ts';
 import { type Credentials, Member } from './member.ts';
 import { Pace, type Paced } from './pace.ts';
 import { errorBody, notInTime } from './refusals.ts';
@@ -19,8 +18,8 @@ import type { Timeout } from './wheel.ts';
 //   any ──▶ ended
 export type SessionState =
   | { name: 'hello' }
-  | { name: 'greeted'; binding: Binding }
-  | { name: 'entering'; binding: Binding }
+  | { name: 'greeted'; greeting: Greeting }
+  | { name: 'entering'; greeting: Greeting }
   | { name: 'member'; member: Member }
   | { name: 'ended' };
 
@@ -183,14 +182,14 @@ export class Session implements Paced, Timeout {
   // --- Hello ----------------------------------------------------------------------------------------
 
   #hello(hello: parley.Hello.$Properties): void {
-    const { answer, binding } = answerHello(this.services, hello, this.from);
+    const { answer, greeting } = answerHello(this.services, hello, this.from);
     this.connection.send({ hello: answer });
-    this.awaitLogin(binding);
+    this.awaitLogin(greeting);
   }
 
   /** Greeted, or refused: from now there is so long to log in. Other answers give no more time. */
-  awaitLogin(binding: Binding): void {
-    this.state = { name: 'greeted', binding };
+  awaitLogin(greeting: Greeting): void {
+    this.state = { name: 'greeted', greeting };
     this.services.wheel.schedule(this, this.services.limits.loginTimeoutMs);
   }
 
@@ -200,6 +199,7 @@ export class Session implements Paced, Timeout {
     this.services.sessions.authenticated(this, member.account);
     this.state = { name: 'member', member };
     this.from.exporter = noExporter;
+    this.from.ticket = null;
     this.#decoder.maxBytes = this.services.limits.maxSessionFrameBytes;
     this.#heardAtMs = this.services.wheel.nowMs;
     this.services.wheel.schedule(this, this.services.limits.silenceMs);

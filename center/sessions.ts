@@ -2,6 +2,7 @@
 import { ParleyError } from '../shared/errors.ts';
 import type { CenterLimits } from './limits.ts';
 import type { Session } from './session.ts';
+import type { Ticket } from './tickets.ts';
 
 const minuteMs = 60_000;
 /** Addresses whose new connections are remembered; above it the oldest are forgotten. */
@@ -25,6 +26,8 @@ export interface Origin {
   readonly loopback: boolean;
   /** RFC 9266; empty without TLS, and when it is not needed any more. */
   exporter: Uint8Array;
+  /** With which its TLS was opened: both sides have proved themselves by it. */
+  ticket: Ticket | null;
   //   free ──connect──▶ waiting ──begin──▶ begun ──login──▶ authenticated;   any ──disconnect──▶ free
   place: 'free' | 'waiting' | 'begun' | 'authenticated';
 }

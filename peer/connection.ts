@@ -1,14 +1,16 @@
 // One connection to the center: Hello and its checks, requests and replies, frames out in one write a turn, and
 // heartbeats. It works over any stream; sockets are made elsewhere.
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { asParleyError, knownCode, ParleyError } from '../shared/errors.ts';
 import { decodeFrame, encodeFrame, FrameDecoder } from '../shared/frames.ts';
-import { type Binding, peerProof } from '../shared/identity.ts';
+import { type Binding, peerProof, publicDer, signProof } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeText } from '../shared/text.ts';
+import { ticketMac } from '../shared/ticket.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { type CenterHello, type Channel, checkHello, nonceBytes, ownHello, readHello } from './hello.ts';
+import type { Ticket } from './ticket.ts';
 
 /** What a center may send in one frame, whatever it says: an account page or a message fits many times. */
 const maxReceivedFrameBytes = 1024 * 1024;
@@ -25,6 +27,8 @@ const lingerMs = 2_000;
 export interface ConnectionOptions {
   /** Called once the center has proved its identity; throws to refuse it. Nothing else is sent before. */
   pin(hello: CenterHello): void;
+  /** To come back with; the center may not know it. */
+  ticket?: Ticket | null;
   /** How long the center may be silent. */
   silenceMs?: number;
 }
@@ -39,10 +43,13 @@ export interface FrameHandler {
 /** Gets the one reply of a request, or why there is none. */
 type ReplyHandler = (reply: parley.Frame | ParleyError) => void;
 
-type State = { kind: 'greeting'; greeted: ReplyHandler } | { kind: 'open' } | { kind: 'closed'; reason: ParleyError };
+type State =
+  | { kind: 'greeting'; greet: (hello: parley.Hello) => void; fail: (reason: ParleyError) => void }
+  | { kind: 'open' }
+  | { kind: 'closed'; reason: ParleyError };
 
 export class Connection {
-  /** Set before open() resolves. */
+  /** Set when the center has answered Hello. */
   hello!: CenterHello;
   #state: State;
   /** This end of the TCP connection; null where there is none. */
@@ -56,12 +63,15 @@ export class Connection {
   #lastRequest = 0;
   #output: Buffer[] = [];
   #heartbeats: Heartbeats | null = null;
-  #binding: Binding | null = null;
+  /** What a login proves its key by; null until Hello is answered. */
+  #proof: { bytes: Buffer; ticket: Ticket | null } | null = null;
+  readonly #isTicketed: boolean;
 
-  private constructor({ stream, localEnd, exporter }: Channel, greeted: ReplyHandler) {
+  private constructor({ stream, localEnd, exporter, isTicketed }: Channel, state: State & { kind: 'greeting' }) {
     this.#stream = stream;
     this.localEnd = localEnd;
-    this.#state = { kind: 'greeting', greeted };
+    this.#isTicketed = isTicketed;
+    this.#state = state;
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.on('error', (error) => this.close(lost(error.message)));
     stream.on('close', () => this.close(lost('The connection was closed.')));
@@ -78,38 +88,43 @@ export class Connection {
    * @throws ParleyError version, bad_signature, center_changed, disconnected, timeout, or what the center answered
    */
   static async open(channel: Channel, options: ConnectionOptions): Promise<Connection> {
-    const nonce = randomBytes(nonceBytes);
-    let connection!: Connection;
-    let timer: NodeJS.Timeout | undefined;
-    const answered = new Promise<parley.Frame>((resolve, reject) => {
-      connection = new Connection(channel, settler(resolve, reject));
-      timer = setTimeout(() => connection.close(silent()), helloTimeoutMs);
-    });
-    connection.send({ hello: ownHello(nonce) });
-    try {
-      const frame = await answered;
-      const hello = frame.hello as parley.Hello;
-      connection.#binding = checkHello(hello, channel, nonce);
-      connection.hello = readHello(hello);
-      options.pin(connection.hello);
-    } catch (error) {
-      connection.close(asParleyError(error));
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-    connection.#opened(options);
+    const { connection, greeted } = Connection.begin(channel, options);
+    await greeted;
     return connection;
+  }
+
+  /** The same, without waiting for the answer: where TLS began with a ticket, a login can be sent right behind Hello. */
+  static begin(channel: Channel, options: ConnectionOptions): { connection: Connection; greeted: Promise<void> } {
+    const { promise: greeted, resolve, reject } = Promise.withResolvers<void>();
+    const nonce = randomBytes(nonceBytes);
+    // Over TLS the center has had it, or did not want it.
+    const ticket = (channel.exporter.length === 0 && options.ticket) || null;
+    const greet = (hello: parley.Hello): void => {
+      clearTimeout(timer);
+      connection.#open(hello, checkHello(hello, channel, nonce, ticket), ticket, options);
+      resolve();
+    };
+    const fail = (reason: ParleyError): void => {
+      clearTimeout(timer);
+      reject(reason);
+    };
+    const connection = new Connection(channel, { kind: 'greeting', greet, fail });
+    const timer = setTimeout(() => connection.close(silent()), helloTimeoutMs);
+    connection.send({ hello: ownHello(nonce, ticket) });
+    return { connection, greeted };
   }
 
   get closed(): boolean {
     return this.#state.kind === 'closed';
   }
 
-  /** What a peer signs with its key to log in on this connection. */
-  get proof(): Buffer {
-    if (this.#binding === null) throw new TypeError('no Hello yet');
-    return peerProof(this.#binding);
+  /** What a request to log in carries to show that the peer holds this key, which its ticket was issued to. */
+  prove(key: KeyObject): { key: Buffer; signature?: Buffer; mac?: Buffer } {
+    const own = { key: publicDer(key) };
+    if (this.#isTicketed) return own;
+    if (this.#proof === null) throw new TypeError('no Hello yet');
+    const { bytes, ticket } = this.#proof;
+    return ticket ? { ...own, mac: ticketMac(ticket.secret, bytes) } : { ...own, signature: signProof(key, bytes) };
   }
 
   /** From here on frames go to this handler; those that came since the last reply first. */
@@ -162,7 +177,7 @@ export class Connection {
     this.#stream.end(() => this.#stream.destroy());
     // A center that does not read must not keep the stream for ever.
     setTimeout(() => this.#stream.destroy(), lingerMs).unref();
-    if (before.kind === 'greeting') before.greeted(reason);
+    if (before.kind === 'greeting') before.fail(reason);
     for (const request of [...this.#replies.keys()]) this.#reply(request, broken(reason));
     this.#handler?.onClose(reason);
   }
@@ -172,8 +187,11 @@ export class Connection {
     this.#heartbeats?.probe();
   }
 
-  #opened(options: ConnectionOptions): void {
-    if (this.#state.kind !== 'greeting') throw this.#state.kind === 'closed' ? this.#state.reason : lost('closed');
+  /** Throws what pin throws. */
+  #open(hello: parley.Hello, binding: Binding, ticket: Ticket | null, options: ConnectionOptions): void {
+    this.#proof = { bytes: peerProof(binding), ticket: hello.mac.length > 0 ? ticket : null };
+    this.hello = readHello(hello);
+    options.pin(this.hello);
     this.#state = { kind: 'open' };
     this.#decoder.maxBytes = maxReceivedFrameBytes;
     this.#heartbeats = new Heartbeats({
@@ -198,13 +216,20 @@ export class Connection {
 
   #take(frame: parley.Frame): void {
     if (this.#state.kind === 'closed') return;
-    if (frame.request !== 0) this.#reply(frame.request, frame);
-    else if (frame.error) this.close(readError(frame.error));
-    else if (this.#state.kind === 'greeting') {
-      if (frame.hello) this.#state.greeted(frame);
-      else this.close(new ParleyError('bad_frame', 'The center did not begin with Hello.'));
-    } else if (this.#handler) this.#handler.onFrame(frame);
+    if (frame.request === 0 && frame.error) this.close(readError(frame.error));
+    else if (this.#state.kind === 'greeting') this.#greeted(frame, this.#state.greet);
+    else if (frame.request !== 0) this.#reply(frame.request, frame);
+    else if (this.#handler) this.#handler.onFrame(frame);
     else this.#keepEarly(frame);
+  }
+
+  #greeted({ hello }: parley.Frame, greet: (hello: parley.Hello) => void): void {
+    try {
+      if (!hello) throw new ParleyError('bad_frame', 'The center did not begin with Hello.');
+      greet(hello as parley.Hello);
+    } catch (error) {
+      this.close(asParleyError(error));
+    }
   }
 
   #keepEarly(frame: parley.Frame): void {

@@ -50,8 +50,8 @@ export class Desk {
       throw new ParleyError(signal.aborted ? 'cancelled' : 'busy', asParleyError(error).message);
     });
     try {
-      files.saveKey(entered.key);
-      files.saveToken(entered.token);
+      files.saveKey(entered.pass.key);
+      files.saveToken(entered.pass.token);
       await entered.files.saveName(entered.name, entered.account);
       return new Desk(entered, files, lock, options);
     } catch (error) {
@@ -80,7 +80,7 @@ export class Desk {
     });
     this.links = new Links({
       account: entered.account,
-      key: entered.key,
+      key: entered.pass.key,
       store: this.store,
       incoming: this.incoming,
       feed,

@@ -4,7 +4,9 @@ import type { Duplex } from 'node:stream';
 import { ParleyError } from '../shared/errors.ts';
 import { type Binding, centerProof, sameBytes, verifyProof } from '../shared/identity.ts';
 import type { parley } from '../shared/protocol.js';
+import { isTicketMac } from '../shared/ticket.ts';
 import { newestVersion, oldestVersion, software } from '../shared/version.ts';
+import type { Ticket } from './ticket.ts';
 
 export const nonceBytes = 32;
 const centerIdBytes = 16;
@@ -16,6 +18,8 @@ export interface Channel {
   exporter: Buffer;
   /** The certificate's public key, which must be the identity key; null where there is none to compare. */
   certificateKey: Buffer | null;
+  /** TLS began with a ticket, so that both sides are proved. */
+  isTicketed: boolean;
   /** This end of the TCP connection; null where there is none. */
   localEnd: { address: string; port: number } | null;
 }
@@ -34,12 +38,17 @@ export interface CenterHello {
   tokenKeySignature: Buffer;
 }
 
-export function ownHello(nonce: Buffer): parley.Hello.$Properties {
-  return { version: newestVersion, oldestVersion, software, nonce };
+export function ownHello(nonce: Buffer, ticket: Ticket | null): parley.Hello.$Properties {
+  return { version: newestVersion, oldestVersion, software, nonce, ...(ticket ? { ticket: ticket.text } : {}) };
 }
 
-/** Checks version and identity. Throws version or bad_signature. */
-export function checkHello(hello: parley.Hello, channel: Channel, peerNonce: Buffer): Binding {
+/** Checks version and identity. ticket: that Hello had. Throws version or bad_signature. */
+export function checkHello(
+  hello: parley.Hello,
+  channel: Channel,
+  peerNonce: Buffer,
+  ticket: Ticket | null = null,
+): Binding {
   const spoken = Math.min(hello.version, newestVersion);
   if (spoken < hello.oldestVersion || spoken < oldestVersion) {
     const theirs = `${hello.oldestVersion} to ${hello.version}`;
@@ -54,13 +63,19 @@ export function checkHello(hello: parley.Hello, channel: Channel, peerNonce: Buf
     exporter: channel.exporter,
   };
   const isWhole = binding.centerId.length === centerIdBytes && binding.centerNonce.length === nonceBytes;
-  if (!isWhole || !verifyProof(binding.identityKey, centerProof(binding), hello.identitySignature)) {
+  if (!isWhole || !(channel.isTicketed || isProved(hello, binding, ticket))) {
     throw new ParleyError('bad_signature', 'The center did not prove its identity.');
   }
   if (channel.certificateKey !== null && !sameBytes(channel.certificateKey, binding.identityKey)) {
     throw new ParleyError('bad_signature', "The center's certificate is not of its identity key.");
   }
   return binding;
+}
+
+function isProved({ mac, identitySignature }: parley.Hello, binding: Binding, ticket: Ticket | null): boolean {
+  const proof = centerProof(binding);
+  if (ticket !== null && mac.length > 0) return isTicketMac(ticket.secret, proof, mac);
+  return verifyProof(binding.identityKey, proof, identitySignature);
 }
 
 export function readHello(hello: parley.Hello): CenterHello {

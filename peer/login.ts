@@ -1,7 +1,7 @@
 // The ways into a session: connect, check the center, prove the key, and log in by password or token.
 import type { KeyObject } from 'node:crypto';
 import { asParleyError, ParleyError } from '../shared/errors.ts';
-import { fingerprint, generateKey, publicDer, signProof } from '../shared/identity.ts';
+import { fingerprint, generateKey } from '../shared/identity.ts';
 import { checkName, checkPassword } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine } from '../shared/text.ts';
@@ -9,6 +9,7 @@ import { CenterFiles, makePeerDirectory } from './account-files.ts';
 import { Connection } from './connection.ts';
 import { KnownCenters } from './known-centers.ts';
 import { dial } from './socket.ts';
+import { nextPass, type Pass, type Ticket } from './ticket.ts';
 
 /** More than any password: what is longer is not sent. */
 const maxSentPasswordBytes = 1024;
@@ -34,8 +35,7 @@ export interface Entered {
   account: number;
   /** As registered. */
   name: string;
-  token: string;
-  key: KeyObject;
+  pass: Pass;
   files: CenterFiles;
 }
 
@@ -45,6 +45,18 @@ export async function connect(
   onPinned: (fingerprint: string) => void,
   signal?: AbortSignal,
 ): Promise<Connection> {
+  const { connection, greeted } = await begin(address, null, onPinned, signal);
+  await greeted;
+  return connection;
+}
+
+/** The same, up to when Hello has been said. */
+async function begin(
+  address: CenterAddress,
+  ticket: Ticket | null,
+  onPinned: (fingerprint: string) => void,
+  signal?: AbortSignal,
+): Promise<{ connection: Connection; greeted: Promise<void>; isTicketed: boolean }> {
   const { host, port, dataDir, ca, plain } = address;
   const channel = await dial({
     host,
@@ -52,14 +64,17 @@ export async function connect(
     ...(ca === undefined ? {} : { ca }),
     ...(plain === undefined ? {} : { plain }),
     ...(signal === undefined ? {} : { signal }),
+    ticket,
   });
   const known = new KnownCenters(dataDir);
-  return Connection.open(channel, {
+  const opening = Connection.begin(channel, {
+    ticket,
     pin: (hello) => {
       const contact = known.check(host, port, hello, address.fingerprint);
       if (contact === 'first') onPinned(fingerprint(hello.identityKey));
     },
   });
+  return { ...opening, isTicketed: channel.isTicketed };
 }
 
 /**
@@ -97,8 +112,9 @@ async function enterOnce(
   try {
     const files = new CenterFiles(address.dataDir, connection.hello.centerId);
     const { key, token } = credentials(files, way);
-    const welcome = await welcomed(connection, requestOf(way, token), key, signal);
-    return { connection, key, files, ...welcome };
+    const { account, name, ...welcome } = await welcomed(connection, requestOf(way, token), key, signal);
+    const pass = nextPass(welcome, key, connection.hello.identityKey);
+    return { connection, pass, files, account, name: safeLine(name) };
   } catch (error) {
     connection.close(asParleyError(error));
     throw error;
@@ -106,22 +122,37 @@ async function enterOnce(
 }
 
 /**
- * Continues a session over a new connection, and attaches. onWelcome gets the next token and what the center says to
- * Attach, if it has done that, before any later frame is read.
+ * Continues a session over a new connection, and attaches. onWelcome gets what to come back with the next time and what
+ * the center says to Attach, if it has done that, before any later frame is read.
  */
 export async function resume(
   address: CenterAddress,
-  session: { key: KeyObject; token: string; attach: () => parley.Attach.$Properties },
+  session: { pass: Pass; attach: () => parley.Attach.$Properties },
   onPinned: (fingerprint: string) => void,
   signal: AbortSignal,
-  onWelcome: (connection: Connection, token: string, attached: parley.Attached | null) => void,
+  onWelcome: (connection: Connection, pass: Pass, attached: parley.Attached | null) => void,
 ): Promise<Connection> {
-  const connection = await connect(address, onPinned, signal);
-  const { key, token, attach } = session;
+  const { pass, attach } = session;
+  const { connection, greeted, isTicketed } = await begin(
+    address,
+    pass.ticket?.isGood ? pass.ticket : null,
+    onPinned,
+    signal,
+  );
   try {
-    await welcomed(connection, { resume: { token, attach: attach() } }, key, signal, ({ token, attached }) =>
-      onWelcome(connection, token, (attached as parley.Attached | null | undefined) ?? null),
+    // Who has proved itself to be the center before it said anything need not be waited for.
+    if (!isTicketed) await greeted;
+    const welcome = welcomed(
+      connection,
+      { resume: { token: pass.token, attach: attach() } },
+      pass.key,
+      signal,
+      (welcome) => {
+        const next = nextPass(welcome, pass.key, connection.hello.identityKey, pass);
+        onWelcome(connection, next, (welcome.attached as parley.Attached | null | undefined) ?? null);
+      },
     );
+    await Promise.all([greeted, welcome]);
     return connection;
   } catch (error) {
     connection.close(asParleyError(error));
@@ -155,8 +186,8 @@ async function welcomed(
   key: KeyObject,
   signal?: AbortSignal,
   onWelcome: (welcome: parley.Welcome) => void = () => undefined,
-): Promise<{ account: number; name: string; token: string }> {
-  const proof = { key: publicDer(key), signature: signProof(key, connection.proof) };
+): Promise<parley.Welcome> {
+  const proof = connection.prove(key);
   for (const body of [request.register, request.login, request.resume]) if (body) Object.assign(body, proof);
   const onAbort = () => connection.close(new ParleyError('cancelled', 'Logging in was given up.'));
   if (signal?.aborted) onAbort();
@@ -174,8 +205,7 @@ async function welcomed(
         reject(error);
       }
     });
-    const { account, name, token } = await promise;
-    return { account, name: safeLine(name), token };
+    return await promise;
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }

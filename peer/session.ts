@@ -17,6 +17,7 @@ import { windowMessages } from './inbox.ts';
 import { type CenterAddress, type Entered, resume } from './login.ts';
 import { Reconnection } from './reconnection.ts';
 import { finalCodes, tokenEndCodes } from './session-end.ts';
+import type { Pass } from './ticket.ts';
 
 const logoutTimeoutMs = 2_000;
 const unkeptText =
@@ -49,12 +50,11 @@ export class Session {
   /** What the center told last. */
   limits: parley.Limits;
   readonly #options: SessionOptions;
-  readonly #key: Entered['key'];
   readonly #backoff = new Backoff();
   readonly #deletion = new Deletion();
   readonly #stopWatching: () => void;
   #state: State;
-  #token: string;
+  #pass: Pass;
   #hold: boolean;
 
   /**
@@ -81,8 +81,7 @@ export class Session {
     this.name = entered.name;
     this.desk = desk;
     this.limits = entered.connection.hello.limits;
-    this.#key = entered.key;
-    this.#token = entered.token;
+    this.#pass = entered.pass;
     this.#options = options;
     this.#hold = options.hold;
     this.#state = { kind: 'attaching', connection: entered.connection };
@@ -119,7 +118,7 @@ export class Session {
 
   async passwd(oldPassword: string, newPassword: string): Promise<void> {
     const { welcome } = await this.request({ passwd: { oldPassword, newPassword } });
-    this.#keepToken(welcome?.token ?? '');
+    this.#keep({ ...this.#pass, token: welcome?.token ?? '', ticket: null });
   }
 
   /** Resolves when the account is gone and everything is closed. */
@@ -228,11 +227,11 @@ export class Session {
 
   async #resume(signal: AbortSignal, isFirst: boolean): Promise<void> {
     const onPinned = (fingerprint: string) => this.#emit({ type: 'pinned', fingerprint });
-    const session = { key: this.#key, token: this.#token, attach: () => this.#attachBody() };
+    const session = { pass: this.#pass, attach: () => this.#attachBody() };
     let outcome: AttachOutcome | null = null;
-    const connection = await resume(this.#options.address, session, onPinned, signal, (connection, token, attached) => {
+    const connection = await resume(this.#options.address, session, onPinned, signal, (connection, pass, attached) => {
       if (signal.aborted) return;
-      this.#keepToken(token);
+      this.#keep(pass);
       if (attached !== null) outcome = this.#take(connection, attached, isFirst);
     });
     try {
@@ -260,9 +259,9 @@ export class Session {
     this.desk.links.moved(canLive);
   }
 
-  #keepToken(token: string): void {
-    this.#token = token;
-    this.desk.saveToken(token);
+  #keep(pass: Pass): void {
+    this.#pass = pass;
+    this.desk.saveToken(pass.token);
   }
 
   #emit(event: PeerEvent): void {

@@ -10,15 +10,17 @@ import {
   type Socket,
 } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
-import { ParleyError } from '../shared/errors.ts';
+import { connect as connectTls, createSecureContext, type PSKCallbackNegotation, TLSSocket } from 'node:tls';
+import { asParleyError, ParleyError } from '../shared/errors.ts';
 import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
+import { ticketPsk } from '../shared/ticket.ts';
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
 import { isLoopback } from './addresses.ts';
 import { givenUp, type Sought, tooLate, unbindable, unreachable } from './failures.ts';
 import type { Channel } from './hello.ts';
 import { centerAddress } from './known-centers.ts';
 import { firstOf, interleaved } from './race.ts';
+import type { Ticket } from './ticket.ts';
 
 export const connectTimeoutMs = 10_000;
 /** RFC 8305, 5: the delay before the next address is tried beside those under way. */
@@ -34,6 +36,8 @@ export interface DialOptions {
   plain?: boolean;
   /** PEM of a certificate authority that must have signed the center's certificate. */
   ca?: string;
+  /** To begin TLS with; the center may not know it. */
+  ticket?: Ticket | null;
   timeoutMs?: number;
   signal?: AbortSignal;
 }
@@ -65,7 +69,8 @@ export async function dial(options: DialOptions): Promise<Channel> {
   });
   socket.setKeepAlive(true, keepAliveMs);
   const localEnd = endOf(socket);
-  if (options.plain) return { stream: socket, exporter: Buffer.alloc(0), certificateKey: null, localEnd };
+  if (options.plain)
+    return { stream: socket, exporter: Buffer.alloc(0), certificateKey: null, isTicketed: false, localEnd };
   const tls = connectTls({
     socket,
     host,
@@ -76,10 +81,18 @@ export async function dial(options: DialOptions): Promise<Channel> {
     // The identity key is checked instead, by whoever opens the connection: the certificate is self-signed.
     rejectUnauthorized: ca !== undefined,
     ...(ca === undefined ? {} : { ca }),
+    ...(options.ticket ? { pskCallback: offering(options.ticket) } : {}),
   });
   const handshake = { name, timeoutMs: leftMs(), signal, isCertified: ca !== undefined, isCenter: true };
-  await established(tls, 'secureConnect', handshake);
-  const certificate = tls.getPeerX509Certificate();
+  try {
+    await established(tls, 'secureConnect', handshake);
+  } catch (error) {
+    if (options.ticket && asParleyError(error).code === 'disconnected') options.ticket.isGood = false;
+    throw error;
+  }
+  // Who knows the ticket's secret is the center, and shows no certificate.
+  const isTicketed = tls.isSessionReused();
+  const certificate = isTicketed ? null : tls.getPeerX509Certificate();
   if (certificate === undefined || tls.alpnProtocol !== alpnProtocol) {
     tls.destroy();
     throw new ParleyError('disconnected', `${name} does not speak this protocol.`);
@@ -88,9 +101,15 @@ export async function dial(options: DialOptions): Promise<Channel> {
     stream: tls,
     exporter: tls.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0)),
     // With a certificate authority the certificate is one for the name, not the identity's own.
-    certificateKey: ca ? null : certificate.publicKey.export({ type: 'spki', format: 'der' }),
+    certificateKey: ca || !certificate ? null : certificate.publicKey.export({ type: 'spki', format: 'der' }),
+    isTicketed,
     localEnd,
   };
+}
+
+/** TLS 1.3 with a pre-shared key (RFC 8446, 2.2). Where the center does not know it, it shows its certificate. */
+function offering({ text, secret }: Ticket): () => PSKCallbackNegotation {
+  return () => ({ identity: text, psk: ticketPsk(secret) });
 }
 
 function endOf({ localAddress, localPort }: Socket): Channel['localEnd'] {

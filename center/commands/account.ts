@@ -1,8 +1,10 @@
 // Getting in, attaching, and getting out: the sequences behind the requests about one's own account.
 import { ParleyError } from '../../shared/errors.ts';
-import { fingerprint, peerProof, verifyProof } from '../../shared/identity.ts';
+import { fingerprint, peerProof, sameBytes, verifyProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
+import { hashToken, isTicketMac } from '../../shared/ticket.ts';
 import type { Mailbox } from '../delivery/mailbox.ts';
+import type { Greeting } from '../hello.ts';
 import { admissibleLocal } from '../links/introductions.ts';
 import {
   type Admission,
@@ -25,11 +27,19 @@ const outboxIdBytes = 16;
 const maxOpenings = 3;
 const continuedText = 'The session goes on over another connection.';
 
-type Proof = { key?: Uint8Array | null; signature?: Uint8Array | null };
+type Proof = { key?: Uint8Array | null; signature?: Uint8Array | null; token?: string | null; mac?: Uint8Array | null };
+
+/** The key that a peer has proved to hold. */
+interface ProvenKey {
+  der: Uint8Array;
+  fingerprint: string;
+  /** By the ticket of the token that it shows. */
+  isTicketed: boolean;
+}
 
 export function register(session: Session, body: parley.Register.$Properties): Promise<Answer> {
   const { name, password, invite } = body;
-  return enter(session, body, displacedText, async (key, from) => {
+  return enter(session, body, displacedText, async ({ fingerprint: key }, from) => {
     const { services } = session;
     const request = { name: name ?? '', password: password ?? '', invite: invite ?? '', key };
     return admit(services, await registerAccount(services, request, from));
@@ -38,7 +48,7 @@ export function register(session: Session, body: parley.Register.$Properties): P
 
 export function login(session: Session, body: parley.Login.$Properties): Promise<Answer> {
   const { name, password } = body;
-  return enter(session, body, displacedText, async (key, from) => {
+  return enter(session, body, displacedText, async ({ fingerprint: key }, from) => {
     const { services } = session;
     return admit(services, await logIn(services, { name: name ?? '', password: password ?? '', key }, from));
   });
@@ -46,8 +56,8 @@ export function login(session: Session, body: parley.Login.$Properties): Promise
 
 export async function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
   const { services, from } = session;
-  const answer = await enter(session, body, continuedText, (key) =>
-    resumeSession(services, { token: body.token ?? '', key }, from),
+  const answer = await enter(session, body, continuedText, ({ fingerprint: key, isTicketed }) =>
+    resumeSession(services, { token: body.token ?? '', key, isTicketed }, from),
   );
   services.sessions.proved(from);
   if (!body.attach) return answer;
@@ -72,15 +82,15 @@ async function enter(
   session: Session,
   proof: Proof,
   toOlder: string,
-  judge: (key: string, from: From) => Admission | Promise<Admission>,
+  judge: (key: ProvenKey, from: From) => Admission | Promise<Admission>,
 ): Promise<Answer> {
   if (session.state.name !== 'greeted') throw new ParleyError('wrong_state', 'This connection is logged in.');
-  const { binding } = session.state;
-  const { sessions, presence, store, mail } = session.services;
+  const { greeting } = session.state;
+  const { sessions, presence, store, mail, tickets } = session.services;
   sessions.admit(session.from);
-  session.state = { name: 'entering', binding };
+  session.state = { name: 'entering', greeting };
   try {
-    const key = provenKey(proof, peerProof(binding));
+    const key = provenKey(proof, greeting, session.from.ticket !== null);
     const admission = await judge(key, origin(session));
     let mailbox: Mailbox | undefined;
     let loggedIn: LoggedIn;
@@ -95,7 +105,7 @@ async function enter(
     // From that answer on nothing waits, not even a promise: whatever ends this session next finds it.
     if (!mailbox) throw new ParleyError('account_deleted', 'The account was deleted.');
     const { account, generation, jti } = loggedIn;
-    const credentials = { account: account.id, name: account.name, mailbox, key, generation, jti };
+    const credentials = { account: account.id, name: account.name, mailbox, key: key.fingerprint, generation, jti };
     displaceOlder(session, credentials, toOlder);
     mailbox.setGeneration(generation);
     // The connection may have ended while the account was judged: the session lives, and can be resumed.
@@ -104,18 +114,28 @@ async function enter(
       throw new ParleyError('timeout', 'The connection is gone.');
     }
     presence.arrive(session.enter(credentials));
-    return { reply: welcome(loggedIn) };
+    // Who has shown the ticket of a token has it.
+    const isKept = key.isTicketed && loggedIn.token === proof.token;
+    const ticket = isKept ? {} : { ticket: tickets.issue(loggedIn.token, key.der) };
+    return { reply: { welcome: { ...welcome(loggedIn), ...ticket } } };
   } catch (error) {
-    if (session.state.name === 'entering') session.awaitLogin(binding);
+    if (session.state.name === 'entering') session.awaitLogin(greeting);
     throw error;
   }
 }
 
-function provenKey({ key, signature }: Proof, proof: Buffer): string {
-  if (!key || !signature || !verifyProof(key, proof, signature)) {
+/** isByTls: the ticket was shown, and its secret proved, when TLS began. */
+function provenKey({ key, signature, token, mac }: Proof, { binding, ticket }: Greeting, isByTls: boolean): ProvenKey {
+  const proof = peerProof(binding);
+  const isTicketed =
+    ticket !== null &&
+    sameBytes(ticket.tokenHash, hashToken(token ?? '')) &&
+    (isByTls || isTicketMac(ticket.secret, proof, mac ?? new Uint8Array()));
+  if (!key || !(isTicketed || (signature && verifyProof(key, proof, signature)))) {
     throw new ParleyError('bad_signature', 'The peer did not prove that it holds its key.');
   }
-  return fingerprint(key);
+  // The bytes of the frame are only good during the call.
+  return { der: Buffer.from(key), fingerprint: fingerprint(key), isTicketed };
 }
 
 function displaceOlder(session: Session, { account, generation }: Credentials, toOlder: string): void {
@@ -127,8 +147,8 @@ function displaceOlder(session: Session, { account, generation }: Credentials, t
   if (toOlder === displacedText) void session.services.links.accountEnded(account, 'displaced');
 }
 
-function welcome({ account, generation, token, tokenExpiresAtMs }: LoggedIn): Answer['reply'] {
-  return { welcome: { account: account.id, name: account.name, token, tokenExpiresAtMs, generation } };
+function welcome({ account, generation, token, tokenExpiresAtMs }: LoggedIn): parley.Welcome.$Properties {
+  return { account: account.id, name: account.name, token, tokenExpiresAtMs, generation };
 }
 
 /** The login of a connection whose command is running. */
@@ -187,7 +207,7 @@ export async function passwd(session: Session, body: parley.Passwd.$Properties):
   member.generation = Math.max(member.generation, loggedIn.generation);
   member.mailbox.setGeneration(loggedIn.generation);
   await session.services.links.accountEnded(member.account, 'password_changed');
-  return { reply: welcome(loggedIn) };
+  return { reply: { welcome: welcome(loggedIn) } };
 }
 
 /** The account takes no more mail; when its own is drained it goes, and the connection is told. */

@@ -17,7 +17,15 @@ describe('entrance', () => {
 
   function arrive(number: number): Arrival {
     const address = '127.0.0.1';
-    const from: Origin = { address, counted: address, port: 1, loopback: true, exporter: noExporter, place: 'free' };
+    const from: Origin = {
+      address,
+      counted: address,
+      port: 1,
+      loopback: true,
+      exporter: noExporter,
+      ticket: null,
+      place: 'free',
+    };
     sessions.connect(from);
     const arrival = { from, begin: () => begun.push(number) };
     entrance.arrive(arrival);

@@ -563,7 +563,7 @@ describe('limits of addresses', () => {
 
   function connect(count: number, address = '192.0.2.1', loopback = false): Origin[] {
     const origins = Array.from({ length: count }, (): Origin => {
-      return { address, counted: address, port: 1, loopback, exporter: noExporter, place: 'free' };
+      return { address, counted: address, port: 1, loopback, exporter: noExporter, ticket: null, place: 'free' };
     });
     return origins.filter((from) => sessions.connect(from));
   }

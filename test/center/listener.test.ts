@@ -102,6 +102,7 @@ describe('listener', () => {
         handshakeTimeoutMs: 10_000,
         farewell: Buffer.alloc(0),
         sessions,
+        openTicket: () => null,
         onConnection: (stream) => ({
           receive: (bytes) => onBytes(stream, bytes.toString('latin1')),
           closed: () => undefined,

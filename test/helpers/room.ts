@@ -62,6 +62,7 @@ export class Room {
       counted: '127.0.0.1',
       loopback: true,
       exporter: new Uint8Array(),
+      ticket: null,
       place: 'free',
     };
     if (!sessions.connect(from)) throw new Error('the room is full');

@@ -29,7 +29,7 @@ export class ScriptedCenter {
     this.key = key;
     this.centerId = centerId;
     const [near, far] = duplexPair();
-    this.channel = { stream: near, exporter: Buffer.alloc(0), certificateKey: null, localEnd };
+    this.channel = { stream: near, exporter: Buffer.alloc(0), certificateKey: null, isTicketed: false, localEnd };
     this.stream = far;
     const decoder = new FrameDecoder(1 << 20);
     far.on('data', (chunk: Buffer) => {

@@ -3,9 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import tls from 'node:tls';
+import tls, { type PSKCallbackNegotation } from 'node:tls';
 import { decodeFrame, encodeFrame, FrameDecoder } from '../../shared/frames.ts';
-import { exporterBytes, exporterLabel, generateKey, peerProof, publicDer, signProof } from '../../shared/identity.ts';
+import {
+  type Binding,
+  exporterBytes,
+  exporterLabel,
+  generateKey,
+  peerProof,
+  publicDer,
+  signProof,
+} from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
 import { alpnProtocol } from '../../shared/version.ts';
 
@@ -22,6 +30,8 @@ export class WirePeer {
   hello: parley.Hello.$Properties = {};
   account = 0;
   token = '';
+  /** Of the last Welcome that had one. */
+  ticket = '';
   /** Everything that came and was not taken yet. */
   readonly received: parley.Frame[] = [];
   closed = false;
@@ -45,7 +55,11 @@ export class WirePeer {
     });
   }
 
-  static async connect(center: { host?: string; port: number }, options: { plain?: boolean } = {}): Promise<WirePeer> {
+  /** psk: to begin TLS with. Rejects where TLS fails. */
+  static async connect(
+    center: { host?: string; port: number },
+    options: { plain?: boolean; psk?: PSKCallbackNegotation } = {},
+  ): Promise<WirePeer> {
     const where = { host: '127.0.0.1', port: center.port };
     if (options.plain) {
       const socket = net.connect({ ...where, noDelay: true });
@@ -57,6 +71,7 @@ export class WirePeer {
       rejectUnauthorized: false,
       ALPNProtocols: [alpnProtocol],
       minVersion: 'TLSv1.3',
+      ...(options.psk ? { pskCallback: () => options.psk ?? null } : {}),
     });
     socket.setNoDelay(true);
     await once(socket, 'secureConnect');
@@ -171,16 +186,19 @@ export class WirePeer {
     this.hello = await this.sees('hello');
   }
 
-  proof(): { key: Uint8Array; signature: Uint8Array } {
+  get binding(): Binding {
     const { centerId, identityKey, nonce } = this.hello;
-    const binding = {
+    return {
       centerId: centerId ?? new Uint8Array(),
       identityKey: identityKey ?? new Uint8Array(),
       peerNonce: this.#nonce,
       centerNonce: nonce ?? new Uint8Array(),
       exporter: this.exporter,
     };
-    return { key: publicDer(this.key), signature: signProof(this.key, peerProof(binding)) };
+  }
+
+  proof(): { key: Uint8Array; signature: Uint8Array } {
+    return { key: publicDer(this.key), signature: signProof(this.key, peerProof(this.binding)) };
   }
 
   async enter(frame: Frame): Promise<parley.Welcome.$Properties> {
@@ -189,6 +207,7 @@ export class WirePeer {
     if (!welcome) throw new Error(`${error?.code}: ${error?.text}`);
     this.account = welcome.account ?? 0;
     this.token = welcome.token ?? '';
+    this.ticket = welcome.ticket || this.ticket;
     return welcome;
   }
 

@@ -3,7 +3,7 @@ import { useFakeTimers } from 'sinon';
 import { Connection } from '../../peer/connection.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { encodeFrame } from '../../shared/frames.ts';
-import { generateKey, publicDer, signProof, verifyProof } from '../../shared/identity.ts';
+import { generateKey, publicDer, verifyProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
 import { codeOf } from '../helpers/peers.ts';
 import { ScriptedCenter } from '../helpers/scripted-center.ts';
@@ -25,7 +25,8 @@ describe('connection', () => {
     expect(connection.hello).to.deep.include({ centerId: center.centerId, timeMs: 1000, version: 1 });
     expect(connection.hello.limits).to.include({ maxBodyBytes: 7, messagesPerSecond: 0 });
     const key = generateKey();
-    expect(verifyProof(publicDer(key), center.peerProof, signProof(key, connection.proof))).to.equal(true);
+    const { signature } = connection.prove(key);
+    expect(verifyProof(publicDer(key), center.peerProof, signature!)).to.equal(true);
     connection.close(new ParleyError('cancelled', 'done'));
   });
 

@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, globSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import sinon from 'sinon';
+import { Tickets } from '../../center/tickets.ts';
+import { Connection } from '../../peer/connection.ts';
 import { Desk } from '../../peer/desk.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { Cable } from '../helpers/cable.ts';
@@ -113,6 +116,39 @@ describe('a peer that loses its center', () => {
     await sent;
     expect(google.texts).to.deep.equal(['before', 'meanwhile']);
     expect(seas.heard.filter(({ type }) => type === 'presence')).to.deep.equal([]);
+  });
+
+  for (const plain of [false, true]) {
+    it(`needs no signature to come back ${plain ? 'over plain TCP' : 'over TLS'}`, async () => {
+      await town.close();
+      cable.close();
+      town = await Town.open({ plain });
+      cable = await Cable.to(town.address.port);
+      const signing = sinon.spy(Connection.prototype, 'prove');
+      const seas = await town.registered('seas', { port: cable.port });
+      const proofs = async (): Promise<string[]> => {
+        await cut(seas);
+        cable.plug();
+        await seas.sees('reconnected');
+        return Object.keys(signing.lastCall.returnValue);
+      };
+      const byTicket = plain ? ['key', 'mac'] : ['key'];
+      expect(await proofs()).to.deep.equal(byTicket);
+      expect(await proofs()).to.deep.equal(byTicket);
+      // The next token comes without one.
+      await seas.passwd(password, 'winteriscoming');
+      expect(await proofs()).to.deep.equal(['key', 'signature']);
+      expect(await proofs()).to.deep.equal(byTicket);
+    });
+  }
+
+  it('signs where TLS that began with its ticket failed', async () => {
+    const seas = await town.registered('seas', { port: cable.port });
+    const open = sinon.stub(Tickets.prototype, 'open').returns({ secret: randomBytes(32), tokenHash: randomBytes(32) });
+    await cut(seas);
+    cable.plug();
+    await seas.sees('reconnected');
+    expect(open.callCount).to.equal(1);
   });
 
   it('does not write its token again when it comes back with the same', async () => {

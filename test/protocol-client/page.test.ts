@@ -1,5 +1,5 @@
 // docs/protocol.md against the code: what it lists is complete, and its test vector is what the code computes.
-import { createHash } from 'node:crypto';
+import { createHash, createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import protobuf from 'protobufjs';
@@ -8,6 +8,7 @@ import { verificationDigits } from '../../peer/links/verification.ts';
 import { errorCodes } from '../../shared/errors.ts';
 import { encodeFrame } from '../../shared/frames.ts';
 import { centerProof, peerProof, tokenKeyProof } from '../../shared/identity.ts';
+import { ticketPsk, ticketSecret } from '../../shared/ticket.ts';
 
 function read(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -53,9 +54,9 @@ describe('docs/protocol.md', () => {
   });
 
   it('gives a vector that the proof strings fit', () => {
-    const [key = '', ...proofs] = [...page.matchAll(/\n\n((?: {4}[0-9a-f]+\n)+)/g)].map(([, hex = '']) =>
-      hex.replace(/\s/g, ''),
-    );
+    const [key = '', ...proofs] = [
+      ...page.slice(0, page.indexOf('### Tickets')).matchAll(/\n\n((?: {4}[0-9a-f]+\n)+)/g),
+    ].map(([, hex = '']) => hex.replace(/\s/g, ''));
     const binding = {
       centerId: Buffer.from(Array.from({ length: 16 }, (_, index) => index)),
       identityKey: Buffer.from(key, 'hex'),
@@ -65,6 +66,22 @@ describe('docs/protocol.md', () => {
     };
     const tokenKey = tokenKeyProof(binding.centerId, binding.identityKey);
     expect(proofs).to.deep.equal([centerProof(binding), peerProof(binding), tokenKey].map(sha256));
+  });
+
+  it('gives a vector that tickets fit', () => {
+    const tickets = page.slice(page.indexOf('### Tickets'));
+    const [secret, psk] = [...tickets.matchAll(/\n {4}([0-9a-f]{64})\n/g)].map(([, hex]) => hex);
+    const [key = ''] = /(?: {4}[0-9a-f]+\n)+/.exec(page.slice(page.indexOf('A vector to test with'))) ?? [];
+    const d = Buffer.alloc(32, 4);
+    const sec1 = Buffer.concat([
+      Buffer.from('30310201010420', 'hex'),
+      d,
+      Buffer.from('a00a06082a8648ce3d030107', 'hex'),
+    ]);
+    const peerKey = createPrivateKey({ key: sec1, format: 'der', type: 'sec1' });
+    const computed = ticketSecret(peerKey, Buffer.from(key.replace(/\s/g, ''), 'hex'), 'a token');
+    expect(computed.toString('hex')).to.equal(secret);
+    expect(ticketPsk(computed).toString('hex')).to.equal(psk);
   });
 
   it('has every frame of a link by its name, and no other', () => {

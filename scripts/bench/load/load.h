@@ -84,6 +84,8 @@ int tls_handshake(struct conn *c);
 long tls_read(struct conn *c, void *bytes, size_t count);
 long tls_write(struct conn *c, const void *bytes, size_t count);
 void tls_end(struct conn *c);
+/** Whether both sides have proved by such a key that they are who they were before. */
+bool tls_by_psk(const struct conn *c);
 void tls_exporter(struct conn *c, unsigned char out[32]);
 
 // --- drivers ----------------------------------------------------------------------------------------
@@ -93,6 +95,8 @@ struct driver {
   const char *alpn; // what it names over TLS (RFC 7301); NULL: nothing
   /** Once, before any connection. */
   void (*prepare)(void);
+  /** A key that TLS is to begin with (RFC 8446, 2.2): writes identity and key, returns its bytes; NULL: never any. */
+  size_t (*psk)(struct conn *c, char *identity, size_t room, unsigned char *key);
   /** Connected: begins to log in; ends with work->ready. */
   void (*start)(struct conn *c);
   /** Takes whole units from the front of the bytes and returns how many bytes they were. */

@@ -127,6 +127,7 @@ static void heartbeat(struct conn *c) { parley_frame(c, 0, FRAME_HEARTBEAT, NULL
 const struct driver parley_driver = {.name = "parley",
                                      .alpn = "parley/1",
                                      .prepare = parley_prepare,
+                                     .psk = ticket_psk,
                                      .start = parley_hello,
                                      .parse = parse,
                                      .message = message,

@@ -4,7 +4,9 @@
 
 #include "load.h"
 
-enum { NONCE = 32, CENTER_ID = 16, OUTBOX = 16, TOKEN_MAX = 1024 };
+#include <openssl/types.h>
+
+enum { NONCE = 32, CENTER_ID = 16, OUTBOX = 16, TOKEN_MAX = 1024, SECRET = 32 };
 
 // Numbers of Frame's bodies (shared/protocol.proto).
 enum {
@@ -30,11 +32,20 @@ struct parley {
   unsigned char nonce[NONCE];
   unsigned char outbox[OUTBOX];
   char *token; // of the last Welcome
+  char *ticket; // that goes with it; NULL: none
+  unsigned char secret[SECRET]; // behind the ticket
   uint64_t position, acked;
   uint64_t base;    // the highest number that the center knew at Attach
   uint64_t waiting; // messages in the mailbox at Attach
 };
 
+/** The center's identity key, of its Hello. */
+void ticket_center(const unsigned char *der, size_t bytes);
+/** Keeps the ticket of the token that came with it. own: the key the token was issued to. */
+void ticket_take(struct parley *p, EVP_PKEY *own, const unsigned char *ticket, size_t bytes);
+void ticket_mac(const struct parley *p, const unsigned char *proof, size_t bytes, unsigned char out[SECRET]);
+/** For TLS: writes the key's identity and the key, and returns its bytes; 0: none. */
+size_t ticket_psk(struct conn *c, char *identity, size_t room, unsigned char *key);
 /** Takes Hello, Welcome, Attached and errors. */
 void parley_login_frame(struct conn *c, unsigned number, const unsigned char *body, size_t length);
 void parley_hello(struct conn *c);

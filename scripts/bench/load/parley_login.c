@@ -33,15 +33,30 @@ void parley_prepare(void) {
   }
 }
 
+/** field: of the proof. */
+static void resume(struct conn *c, const unsigned char *proof, size_t bytes, unsigned field) {
+  struct parley *p = c->own;
+  unsigned char body[TOKEN_MAX + 512], attach[64];
+  unsigned char *at = write_bytes(body, 1, p->token, strlen(p->token));
+  at = write_bytes(at, 2, public_key, public_key_bytes);
+  if (bytes) at = write_bytes(at, field, proof, bytes);
+  at = write_bytes(at, 4, attach, (size_t)(write_bytes(attach, 1, p->outbox, OUTBOX) - attach));
+  parley_frame(c, REQUEST_LOGIN, FRAME_RESUME, body, (size_t)(at - body));
+}
+
 void parley_hello(struct conn *c) {
   struct parley *p = c->own;
-  unsigned char body[128];
+  unsigned char body[256];
   RAND_bytes(p->nonce, NONCE);
   unsigned char *at = write_number(body, 1, 1);
   at = write_number(at, 2, 1);
   at = write_bytes(at, 3, "bench", 5);
   at = write_bytes(at, 5, p->nonce, NONCE);
+  // Where TLS began with it, the center knows it, and nothing is left to prove.
+  bool is_proved = tls_by_psk(c);
+  if (p->ticket && !is_proved) at = write_bytes(at, 14, p->ticket, strlen(p->ticket));
   parley_frame(c, 0, FRAME_HELLO, body, (size_t)(at - body));
+  if (is_proved) resume(c, NULL, 0, 0);
 }
 
 static size_t sign(const unsigned char *proof, size_t bytes, unsigned char signature[SIGNATURE_MAX]) {
@@ -54,7 +69,8 @@ static size_t sign(const unsigned char *proof, size_t bytes, unsigned char signa
   return length;
 }
 
-static void log_in(struct conn *c, const struct field *nonce, const struct field *id, const struct field *identity) {
+static void log_in(struct conn *c, const struct field *nonce, const struct field *id, const struct field *identity,
+                   bool by_ticket) {
   struct parley *p = c->own;
   if (nonce->length != NONCE || id->length != CENTER_ID) fail("Hello is not as expected");
   unsigned char proof[256];
@@ -73,19 +89,19 @@ static void log_in(struct conn *c, const struct field *nonce, const struct field
     tls_exporter(c, at);
     at += 32;
   }
+  if (by_ticket) {
+    unsigned char mac[SECRET];
+    ticket_mac(p, proof, (size_t)(at - proof), mac);
+    return resume(c, mac, sizeof mac, 5);
+  }
   unsigned char signature[SIGNATURE_MAX];
   size_t signature_bytes = sign(proof, (size_t)(at - proof), signature);
-  unsigned char body[TOKEN_MAX + 512];
-  char name[32];
-  snprintf(name, sizeof name, "u%05u", options.first + c->index);
   if (!options.by_password && p->token) {
-    at = write_bytes(body, 1, p->token, strlen(p->token));
-    at = write_bytes(at, 2, public_key, public_key_bytes);
-    at = write_bytes(at, 3, signature, signature_bytes);
-    unsigned char attach[64];
-    at = write_bytes(at, 4, attach, (size_t)(write_bytes(attach, 1, p->outbox, OUTBOX) - attach));
-    parley_frame(c, REQUEST_LOGIN, FRAME_RESUME, body, (size_t)(at - body));
+    resume(c, signature, signature_bytes, 3);
   } else {
+    unsigned char body[512];
+    char name[32];
+    snprintf(name, sizeof name, "u%05u", options.first + c->index);
     at = write_bytes(body, 1, name, strlen(name));
     at = write_bytes(at, 2, password, sizeof password - 1);
     at = write_bytes(at, 3, public_key, public_key_bytes);
@@ -95,13 +111,16 @@ static void log_in(struct conn *c, const struct field *nonce, const struct field
 }
 
 static void hello(struct conn *c, struct reader r) {
-  struct field f = {0}, nonce = {0}, id = {0}, identity = {0};
+  struct field f = {0}, nonce = {0}, id = {0}, identity = {0}, mac = {0};
+  if (tls_by_psk(c)) return;
   while (read_field(&r, &f)) {
     if (f.number == 5) nonce = f;
     else if (f.number == 6) id = f;
     else if (f.number == 7) identity = f;
+    else if (f.number == 15) mac = f;
   }
-  log_in(c, &nonce, &id, &identity);
+  ticket_center(identity.data, identity.length);
+  log_in(c, &nonce, &id, &identity, mac.number != 0);
 }
 
 static void attached(struct conn *c, struct reader r) {
@@ -118,13 +137,15 @@ static void attached(struct conn *c, struct reader r) {
 
 static void welcome(struct conn *c, struct reader r) {
   struct parley *p = c->own;
-  struct field f = {0}, done = {0};
+  struct field f = {0}, done = {0}, ticket = {0};
   while (read_field(&r, &f)) {
     if (f.number == 6 && f.type == 2) done = f;
+    if (f.number == 7) ticket = f;
     if (f.number != 3 || f.type != 2) continue;
     free(p->token);
     p->token = strndup((const char *)f.data, f.length);
   }
+  if (ticket.number && !options.by_password) ticket_take(p, key, ticket.data, ticket.length);
   if (done.number) return attached(c, (struct reader){done.data, done.data + done.length});
   unsigned char body[64];
   unsigned char *at = write_bytes(body, 1, p->outbox, OUTBOX);
