@@ -57,11 +57,14 @@ export class Comparison {
 
   #runOn(link: Link): Verification {
     const other = { account: this.#account, key: link.channel.key };
-    return new Verification(link, this.#self, other, (digits) => {
+    const run: Verification = new Verification(link, this.#self, other, (digits) => {
+      // Another has taken its place.
+      if (this.#run !== run) return;
       this.#run = null;
       this.#isWanted = false;
       this.#shownOf = link;
       this.#onDigits(digits);
     });
+    return run;
   }
 }

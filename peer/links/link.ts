@@ -94,6 +94,8 @@ export class Link {
   #isQuietTold = false;
   #isHeld = false;
   #pinged = { id: 0, atMs: 0 };
+  /** What is called when this ping is answered. */
+  #untaken: { id: number; call: () => void } | null = null;
   readonly #timer: NodeJS.Timeout;
   readonly #helloTimer: NodeJS.Timeout;
 
@@ -176,6 +178,12 @@ export class Link {
     this.#pinged = { id: this.#pinged.id + 1, atMs: performance.now() };
     this.#askedAtMs ??= this.#pinged.atMs;
     this.#send({ ping: { id: this.#pinged.id } });
+  }
+
+  /** Calls when the other side has taken all that was said until now; never where the link ends before, or another asks for it. */
+  onceTaken(call: () => void): void {
+    this.ping();
+    this.#untaken = { id: this.#pinged.id, call };
   }
 
   /** Ends the link; the other side is told why, where that is anything to it. */
@@ -267,6 +275,10 @@ export class Link {
 
   #ponged(id: number): void {
     if (id === this.#pinged.id) this.roundTripMs = performance.now() - this.#pinged.atMs;
+    if (id !== this.#untaken?.id) return;
+    const { call } = this.#untaken;
+    this.#untaken = null;
+    call();
   }
 }
 

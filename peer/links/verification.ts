@@ -40,6 +40,8 @@ export class Verification {
   readonly #nonce = randomBytes(nonceBytes);
   #otherHash: Uint8Array | null = null;
   #isCommitted = false;
+  /** The user of this side asked for it. */
+  #isBegun = false;
 
   constructor(link: Link, self: Introduced, other: Introduced, onDigits: (digits: string) => void) {
     this.#link = link;
@@ -54,6 +56,11 @@ export class Verification {
   }
 
   start(): void {
+    this.#isBegun = true;
+    this.#commit();
+  }
+
+  #commit(): void {
     if (this.#isCommitted) return;
     this.#isCommitted = true;
     this.#link.commit(sha256(this.#nonce));
@@ -65,7 +72,7 @@ export class Verification {
     if ('commit' in frame) {
       this.#otherHash = Uint8Array.from(frame.commit);
       if (this.#isCommitted) this.#link.reveal(this.#nonce);
-      else this.start();
+      else this.#commit();
       return;
     }
     if (!this.#otherHash || !sameBytes(sha256(frame.reveal), this.#otherHash)) {
@@ -74,6 +81,9 @@ export class Verification {
     const { exporter } = this.#link.channel;
     const nonce = Uint8Array.from(frame.reveal);
     const self = { ...this.#self, nonce: this.#nonce };
-    this.#onDigits(verificationDigits(self, { ...this.#other, nonce }, exporter));
+    const shown = verificationDigits(self, { ...this.#other, nonce }, exporter);
+    // Whoever asked may leave when it has them: by then the other side must have them, too.
+    if (this.#isBegun) this.#link.onceTaken(() => this.#onDigits(shown));
+    else this.#onDigits(shown);
   }
 }

@@ -256,6 +256,24 @@ describe('a pairing', () => {
       expect(two.pairing.isVerified(one.self.key)).to.equal(false);
     });
 
+    it('shows them to whoever asked not before the other side can', async () => {
+      const gate = Promise.withResolvers<void>();
+      let said = 0;
+      let counts = false;
+      // What one says after its commit: its nonce.
+      join(sides, one, { delay: (from) => (counts && from === one && ++said > 1 ? gate.promise : 0) });
+      await linked();
+      await until(() => sides.every(({ pairing }) => pairing.link?.roundTripMs !== null), 'the first pong');
+      counts = true;
+      one.pairing.verify();
+      await until(() => said > 1, 'its nonce');
+      await wait(50);
+      expect([...digits(one), ...digits(two)]).to.deep.equal([]);
+      gate.resolve();
+      await until(() => sides.every((side) => digits(side).length === 1), 'digits');
+      expect(digits(one)).to.deep.equal(digits(two));
+    });
+
     it('by both at once, and again before it is done, comes to one end', async () => {
       join(sides, one, { delay: () => 5 });
       await linked();

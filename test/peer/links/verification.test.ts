@@ -46,15 +46,17 @@ describe('the digits of a verification', () => {
 
 describe('a verification', () => {
   /** What it says, in order. */
-  function begun(): { verification: Verification; said: [string, Uint8Array][]; digits: string[] } {
+  function begun() {
     const said: [string, Uint8Array][] = [];
     const digits: string[] = [];
+    const untaken: (() => void)[] = [];
     const link = {
       channel: { exporter },
       commit: (hash: Uint8Array) => said.push(['commit', hash]),
       reveal: (nonce: Uint8Array) => said.push(['reveal', nonce]),
+      onceTaken: (call: () => void) => untaken.push(call),
     } as unknown as Link;
-    return { verification: new Verification(link, one, two, (found) => digits.push(found)), said, digits };
+    return { verification: new Verification(link, one, two, (found) => digits.push(found)), said, digits, untaken };
   }
 
   it('shows its nonce only to somebody who has committed', () => {
@@ -71,6 +73,17 @@ describe('a verification', () => {
     verification.take({ commit: sha256(two.nonce) });
     expect(said.map(([what]) => what)).to.deep.equal(['commit', 'reveal']);
     verification.take({ reveal: two.nonce });
+    expect(digits).to.deep.equal([verificationDigits({ ...one, nonce: said[1]![1] }, two, exporter)]);
+  });
+
+  it('shows the digits to whoever asked for them when the other side has all that it takes to show them', () => {
+    const { verification, said, digits, untaken } = begun();
+    verification.start();
+    verification.take({ commit: sha256(two.nonce) });
+    verification.take({ reveal: two.nonce });
+    expect(said.map(([what]) => what)).to.deep.equal(['commit', 'reveal']);
+    expect(digits).to.deep.equal([]);
+    for (const call of untaken) call();
     expect(digits).to.deep.equal([verificationDigits({ ...one, nonce: said[1]![1] }, two, exporter)]);
   });
 
