@@ -127,7 +127,7 @@ describe('the center’s program', function () {
       client?.admin({ act: 'add', name: 'seas', password: 'summerisover' }).catch(() => undefined);
       await client?.admin({ act: 'invites' });
       running.child.kill('SIGINT');
-      while (!running.stderr.includes('stopping')) await new Promise(setImmediate);
+      await running.complains('stopping');
       running.child.kill('SIGINT');
       expect(await running.ended()).to.equal(130);
     });

@@ -89,6 +89,7 @@ describe('the end of a consent', function () {
     await Promise.all([google.sees('"disconnected"'), seas.sees('Connection lost')]);
     google.write('revoke seas\n');
     await seas.sees('You can no longer privately message google. The consent was revoked by google.\n');
+    await google.sees('"consent_ended"');
     expect(told()).to.have.length(1);
     expect(told()[0]).to.include({ own: true, code: 'revoked' });
     // Whoever comes last is introduced once more, before the center hears of the end.

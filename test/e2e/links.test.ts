@@ -186,7 +186,8 @@ describe('private links', function () {
           'You can now privately message google\n' +
           '(private) to google: Hello.\n',
       );
-      const objects = google.stdout
+      // Both have ended or printed by now; what is printed comes here in no order of the two.
+      const objects = (await google.sees('"event":"message"'))
         .trim()
         .split('\n')
         .map((text) => JSON.parse(text));

@@ -117,12 +117,8 @@ describe('peer in a pipe', function () {
   });
 
   it('exits 3 where there is no center', async () => {
-    const server = createServer().listen(0, 'localhost');
-    await once(server, 'listening');
-    const address = server.address();
-    server.close();
-    if (address === null || typeof address === 'string') throw new Error('no port');
-    const { code, stderr } = await runPeer(address, data(), 'seas\nsummerisover\n');
+    // One of those that no test is ever given.
+    const { code, stderr } = await runPeer({ port: 1 }, data(), 'seas\nsummerisover\n');
     expect(code).to.equal(3);
     expect(stderr).to.include('nothing listens there');
   });

@@ -9,7 +9,7 @@ import { connect, type MachineCenter, startCenter } from './machine.ts';
 
 const daySeconds = 86_400;
 const lockMs = 60_000;
-const silenceMs = 900;
+const silenceMs = 2400;
 const timing = ['--heartbeat-ms', '300', '--silence-ms', String(silenceMs), '--grace-ms', '100'];
 
 describe('a center whose wall clock is set', function () {
@@ -80,7 +80,8 @@ describe('a center whose wall clock is set', function () {
       await wait(silenceMs / 3);
     }
     expect([seas.closed, google.closed], 'peers that gave signs of life').to.deep.equal([false, false]);
-    expect(silent.closed, 'a peer that gave none').to.equal(true);
+    // A peer that gave none.
+    await silent.ends();
 
     // What another start makes of it: the time that was saved holds, and what is behind it is not believed.
     faults!.setClock(-daySeconds);
