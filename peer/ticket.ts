@@ -1,6 +1,9 @@
 // The ticket that came with a token: with it a session is continued without signatures, over TLS without a certificate.
 import type { KeyObject } from 'node:crypto';
-import { ticketSecret } from '../shared/ticket.ts';
+import { maxTicketLength, ticketSecret } from '../shared/ticket.ts';
+
+/** What is longer, or no text of one byte a character, TLS or the center would stumble over at each attempt. */
+const shape = new RegExp(`^[!-~]{1,${maxTicketLength}}$`);
 
 /** What a session is continued with. */
 export interface Pass {
@@ -31,6 +34,6 @@ export function nextPass(
   before: Pass | null = null,
 ): Pass {
   const { token, ticket } = welcome;
-  if (ticket !== '') return { key, token, ticket: new Ticket(ticket, ticketSecret(key, identityKey, token)) };
+  if (shape.test(ticket)) return { key, token, ticket: new Ticket(ticket, ticketSecret(key, identityKey, token)) };
   return { key, token, ticket: before?.token === token ? before.ticket : null };
 }
