@@ -41,7 +41,7 @@ const flushTimeoutMs = 1000;
 
 // By part of the name, so that oldPassword, token_expires… and nextToken are caught as well.
 const secretName =
-  /pass(word|phrase|wd)|token|secret|credential|authorization|cookie|^(body|text|bodies|invite|jti|nonce|signature|hash|frames?)$|private.?key|keypem/i;
+  /pass(word|phrase|wd)|token|ticket|psk|secret|credential|authorization|cookie|^(body|text|bodies|invite|jti|nonce|signature|mac|hash|frames?)$|private.?key|keypem/i;
 const hidden = '[hidden]';
 
 function clean(value: unknown, depth: number): unknown {
