@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -206,6 +207,27 @@ describe('resuming with a ticket', () => {
         expect(await again.refused({ resume })).to.include({ code: 'bad_signature' });
         const { ticket } = await again.enter({ resume: { token: seas.token, ...again.proof() } });
         expect(ticket).to.have.length(123);
+      }
+    });
+
+    it('works where the center asks for another key share', async () => {
+      const again = await arrive({ psk: pskOf(seas), tls: { ecdhCurve: 'P-256:X25519' } });
+      expect(isReused(again)).to.equal(true);
+      await again.greet();
+      await again.enter({ resume: { token: seas.token, key: publicDer(seas.key) } });
+    });
+
+    it('is nothing where TLS resumes a session of its own, or has another hash', async () => {
+      const tls = { ciphers: 'TLS_AES_256_GCM_SHA384' };
+      const stranger = await arrive({ tls });
+      const [session] = await once(stranger.stream, 'session');
+      for (const psk of [undefined, pskOf(seas)]) {
+        const again = await arrive({ ...(psk ? { psk } : {}), tls: { ...tls, session } });
+        expect(isReused(again)).to.equal(false);
+        await again.greet();
+        expect(again.hello.identitySignature).not.to.have.length(0);
+        const resume = { token: seas.token, key: publicDer(seas.key) };
+        expect(await again.refused({ resume })).to.include({ code: 'bad_signature' });
       }
     });
 

@@ -55,10 +55,10 @@ export class WirePeer {
     });
   }
 
-  /** psk: to begin TLS with. Rejects where TLS fails. */
+  /** psk: to begin TLS with. tls: what else to begin it with. Rejects where it fails. */
   static async connect(
     center: { host?: string; port: number },
-    options: { plain?: boolean; psk?: PSKCallbackNegotation } = {},
+    options: { plain?: boolean; psk?: PSKCallbackNegotation; tls?: tls.ConnectionOptions } = {},
   ): Promise<WirePeer> {
     const where = { host: '127.0.0.1', port: center.port };
     if (options.plain) {
@@ -72,6 +72,7 @@ export class WirePeer {
       ALPNProtocols: [alpnProtocol],
       minVersion: 'TLSv1.3',
       ...(options.psk ? { pskCallback: () => options.psk ?? null } : {}),
+      ...options.tls,
     });
     socket.setNoDelay(true);
     await once(socket, 'secureConnect');
