@@ -1,9 +1,23 @@
+import { createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { identityFile } from '../../center/identity.ts';
+import { runProgram } from '../../center/program.ts';
 import { Tickets } from '../../center/tickets.ts';
-import { centerProof, generateKey, peerProof, publicDer, verifyProof } from '../../shared/identity.ts';
+import {
+  centerProof,
+  generateKey,
+  peerProof,
+  publicDer,
+  signProof,
+  tokenKeyProof,
+  verifyProof,
+} from '../../shared/identity.ts';
 import { hashToken, ticketMac, ticketPsk, ticketSecret } from '../../shared/ticket.ts';
 import { TestCenter } from '../helpers/center.ts';
 import { WirePeer } from '../helpers/wire.ts';
@@ -231,6 +245,43 @@ describe('resuming with a ticket', () => {
       }
     });
 
+    /** A resume with the ticket of seas, where TLS took it. */
+    async function refusal(): Promise<string> {
+      const again = await arrive({ psk: pskOf(seas) });
+      expect(isReused(again)).to.equal(true);
+      await again.greet();
+      return (await again.refused({ resume: { token: seas.token, key: publicDer(seas.key) } })).code;
+    }
+
+    it('ends with the session, though TLS takes it', async () => {
+      const elsewhere = await center.login('seas');
+      expect(await refusal()).to.equal('displaced');
+      await elsewhere.ask({ logout: {} });
+      expect(await refusal()).to.equal('bad_token');
+    });
+
+    it('does not come back with a backup', async () => {
+      const backup = join(center.dataDir, 'backup.db');
+      await center.center.stop();
+      await runCenter('backup', backup, '--data', center.dataDir);
+      await runCenter('restore', backup, '--data', center.dataDir);
+      await center.open();
+      expect(await refusal()).to.equal('bad_token');
+    });
+
+    it('is worth nothing where the token key was replaced', async () => {
+      await center.center.stop();
+      replaceTokenKey(join(center.dataDir, identityFile));
+      await center.open();
+      const again = await arrive({ psk: pskOf(seas) });
+      expect(isReused(again)).to.equal(false);
+      again.key = seas.key;
+      await again.greet();
+      expect(await again.refused({ resume: { token: seas.token, ...again.proof() } })).to.include({
+        code: 'bad_token',
+      });
+    });
+
     it('leaves a login to the signature', async () => {
       const again = await arrive({ psk: pskOf(seas) });
       await again.greet();
@@ -242,3 +293,19 @@ describe('resuming with a ticket', () => {
     });
   });
 });
+
+async function runCenter(...args: string[]): Promise<void> {
+  const [stdin, stdout, stderr, log] = [new PassThrough(), new PassThrough(), new PassThrough(), new PassThrough()];
+  const stopAsked = () => new Promise<never>(() => {});
+  expect(await runProgram(args, { stdin, stdout, stderr, log, env: {}, userId: null, stopAsked })).to.equal(0);
+}
+
+/** As an operator does who fears that somebody has read the file. */
+function replaceTokenKey(file: string): void {
+  const identity = JSON.parse(readFileSync(file, 'utf8'));
+  const tokenKey = generateKey();
+  const proof = tokenKeyProof(Buffer.from(identity.centerId, 'hex'), publicDer(tokenKey));
+  identity.tokenKey = tokenKey.export({ type: 'pkcs8', format: 'pem' });
+  identity.tokenKeySignature = signProof(createPrivateKey(identity.identityKey), proof).toString('base64');
+  writeFileSync(file, JSON.stringify(identity));
+}

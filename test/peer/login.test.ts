@@ -151,6 +151,10 @@ describe('getting in', () => {
     try {
       const seas = await certified.registered('seas', { ca: authority });
       expect((await seas.sees('pinned')).fingerprint).to.equal(certified.center.fingerprint);
+      await certified.center.stop();
+      await certified.start();
+      await seas.sees('reconnected');
+      await seas.send('seas', 'hello', { until: 'stored' });
       const other = (await certificates('127.0.0.1')).authority;
       const wrong = certified.peer({ ca: other }).register('google', password);
       const error = await wrong.catch((error) => error);
