@@ -21,13 +21,13 @@ const privateMode = 0o600;
 export interface CenterIdentity {
   /** 16 bytes, permanent. */
   centerId: Buffer;
-  /** Private, P-256: signs Hello, the keys that sign tokens, and the TLS handshake. */
+  /** Private, P-256: signs Hello, the keys that sign tokens, and the TLS handshake; with peers' keys it gives tickets. */
   key: KeyObject;
   /** SubjectPublicKeyInfo of `key`. */
   publicDer: Buffer;
   /** Of publicDer, as SSH shows it. */
   fingerprint: string;
-  /** Private, P-256: signs session tokens and nothing else. */
+  /** Private, P-256: signs session tokens and introductions; tickets are sealed for as long as it is the same. */
   tokenKey: KeyObject;
   tokenKeyDer: Buffer;
   /** By the identity key, over tokenKeyProof. */
