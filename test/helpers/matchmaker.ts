@@ -70,7 +70,7 @@ export class Matchmaker {
     const center = new ScriptedCenter({
       key: this.key,
       centerId: this.centerId,
-      localEnd: { address: '127.0.0.1', port: 1 },
+      over: { localEnd: { address: '127.0.0.1', port: 1 } },
     });
     const opened = Connection.open(center.channel, { pin: () => undefined });
     const tokenKey = publicDer(this.tokenKey);

@@ -5,7 +5,7 @@ import type { ConnectionOptions } from '../../peer/connection.ts';
 import { Connection } from '../../peer/connection.ts';
 import type { Channel } from '../../peer/hello.ts';
 import { decodeFrame, encodeFrame, FrameDecoder } from '../../shared/frames.ts';
-import { centerProof, generateKey, peerProof, publicDer, signProof } from '../../shared/identity.ts';
+import { type Binding, centerProof, generateKey, peerProof, publicDer, signProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
 
 type Body = Exclude<keyof parley.Frame, 'request' | '$unknowns' | 'body'>;
@@ -23,13 +23,14 @@ export class ScriptedCenter {
   readonly #looks = new Set<() => void>();
   isEnded = false;
 
-  /** localEnd: what the peer takes for its end of the connection. */
-  constructor(parts: { key?: KeyObject; centerId?: Buffer; localEnd?: Channel['localEnd'] } = {}) {
-    const { key = generateKey(), centerId = randomBytes(16), localEnd = null } = parts;
+  /** over: what the peer takes its connection for. */
+  constructor(parts: { key?: KeyObject; centerId?: Buffer; over?: Partial<Channel> } = {}) {
+    const { key = generateKey(), centerId = randomBytes(16), over = {} } = parts;
     this.key = key;
     this.centerId = centerId;
     const [near, far] = duplexPair();
-    this.channel = { stream: near, exporter: Buffer.alloc(0), certificateKey: null, isTicketed: false, localEnd };
+    const plain = { exporter: Buffer.alloc(0), certificateKey: null, isTicketed: false, localEnd: null };
+    this.channel = { stream: near, ...plain, ...over };
     this.stream = far;
     const decoder = new FrameDecoder(1 << 20);
     far.on('data', (chunk: Buffer) => {
@@ -86,26 +87,31 @@ export class ScriptedCenter {
     return frame;
   }
 
-  /** Answers the peer's Hello; what is given replaces what is right. */
-  async greets(hello: parley.Hello.$Properties = {}): Promise<void> {
-    const peerNonce = (await this.sees('hello')).hello!.nonce as Uint8Array;
-    const { centerId, identityKey, nonce: centerNonce } = this;
-    const exporter = this.channel.exporter;
-    const proof = centerProof({ centerId, identityKey, peerNonce, centerNonce, exporter });
+  /** Answers the peer's Hello; what is given, or made then, replaces what is right. */
+  async greets(hello: parley.Hello.$Properties | (() => parley.Hello.$Properties) = {}): Promise<void> {
+    this.peerNonce = (await this.sees('hello')).hello!.nonce as Uint8Array;
+    const { centerId, identityKey, nonce } = this;
     this.says({
       hello: {
-        ...{ version: 1, oldestVersion: 1, software: 'scripted', nonce: centerNonce, centerId, identityKey },
-        ...{ identitySignature: signProof(this.key, proof), timeMs: 1000, limits: { heartbeatMs: 10_000 } },
-        ...hello,
+        ...{ version: 1, oldestVersion: 1, software: 'scripted', nonce, centerId, identityKey },
+        ...{ identitySignature: signProof(this.key, this.centerProof), timeMs: 1000, limits: { heartbeatMs: 10_000 } },
+        ...(typeof hello === 'function' ? hello() : hello),
       },
     });
-    this.peerNonce = peerNonce;
   }
 
   peerNonce: Uint8Array = Buffer.alloc(0);
 
+  get centerProof(): Buffer {
+    return centerProof(this.#binding);
+  }
+
   get peerProof(): Buffer {
+    return peerProof(this.#binding);
+  }
+
+  get #binding(): Binding {
     const { centerId, identityKey, peerNonce, nonce: centerNonce } = this;
-    return peerProof({ centerId, identityKey, peerNonce, centerNonce, exporter: this.channel.exporter });
+    return { centerId, identityKey, peerNonce, centerNonce, exporter: this.channel.exporter };
   }
 }

@@ -1,10 +1,13 @@
 import { expect } from 'chai';
 import { useFakeTimers } from 'sinon';
 import { Connection } from '../../peer/connection.ts';
+import type { Channel } from '../../peer/hello.ts';
+import { Ticket } from '../../peer/ticket.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { encodeFrame } from '../../shared/frames.ts';
 import { generateKey, publicDer, verifyProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
+import { ticketMac, ticketSecret } from '../../shared/ticket.ts';
 import { codeOf } from '../helpers/peers.ts';
 import { ScriptedCenter } from '../helpers/scripted-center.ts';
 
@@ -28,6 +31,62 @@ describe('connection', () => {
     const { signature } = connection.prove(key);
     expect(verifyProof(publicDer(key), center.peerProof, signature!)).to.equal(true);
     connection.close(new ParleyError('cancelled', 'done'));
+  });
+
+  describe('with a ticket', () => {
+    const [key, centerKey] = [generateKey(), generateKey()];
+    const none = { identitySignature: Buffer.alloc(0) };
+    const isTicketed = { exporter: Buffer.alloc(32, 1), isTicketed: true };
+
+    /** What comes of the answer to a Hello. */
+    async function opened(
+      answer: (center: ScriptedCenter, secret: Buffer) => parley.Hello.$Properties,
+      over: Partial<Channel> = {},
+      pin = () => {},
+    ): Promise<string | object> {
+      const center = new ScriptedCenter({ key: centerKey, over });
+      const ticket = new Ticket('a ticket', ticketSecret(key, center.identityKey, 'a token'));
+      const opening = Connection.open(center.channel, { pin, ticket }).catch((error: ParleyError) => error.code);
+      await center.greets(() => answer(center, ticket.secret));
+      const connection = await opening;
+      if (typeof connection === 'string') return connection;
+      connection.close(new ParleyError('cancelled', 'done'));
+      return Object.keys(connection.prove(key));
+    }
+
+    it('takes the code in place of the signature, and gives its own', async () => {
+      const coded = (center: ScriptedCenter, secret: Buffer) => ({
+        ...none,
+        mac: ticketMac(secret, center.centerProof),
+      });
+      expect(await opened(coded)).to.deep.equal(['key', 'mac']);
+      // Over TLS that did not begin with it, it was not sent.
+      expect(await opened(coded, { exporter: Buffer.alloc(32, 1) })).to.equal('bad_signature');
+    });
+
+    it('takes the signature of a center that does not know it, and signs', async () => {
+      expect(await opened(() => ({}))).to.deep.equal(['key', 'signature']);
+    });
+
+    it('takes no wrong code, with a signature either, nor neither of the two', async () => {
+      expect(await opened((center) => ({ mac: ticketMac(Buffer.alloc(32), center.centerProof) }))).to.equal(
+        'bad_signature',
+      );
+      expect(await opened((center, secret) => ({ ...none, mac: ticketMac(secret, center.peerProof) }))).to.equal(
+        'bad_signature',
+      );
+      expect(await opened(() => none)).to.equal('bad_signature');
+      expect(await opened(() => none, { exporter: Buffer.alloc(32, 1) })).to.equal('bad_signature');
+    });
+
+    it('needs neither over TLS that began with it, but the pinned center all the same', async () => {
+      expect(await opened(() => none, isTicketed)).to.deep.equal(['key']);
+      expect(await opened(() => ({ ...none, centerId: Buffer.alloc(15) }), isTicketed)).to.equal('bad_signature');
+      const pin = () => {
+        throw new ParleyError('center_changed', 'another one');
+      };
+      expect(await opened(() => none, isTicketed, pin)).to.equal('center_changed');
+    });
   });
 
   describe('refuses', () => {
