@@ -20,6 +20,8 @@ import { finalCodes, tokenEndCodes } from './session-end.ts';
 import type { Pass } from './ticket.ts';
 
 const logoutTimeoutMs = 2_000;
+/** Resume takes them along in a frame that may have 4096 bytes; a center makes use of a few. */
+const maxLocalAddresses = 32;
 const unkeptText =
   'Nothing is kept here: if this program is killed, what is unsent is lost, and messages that came last may come again.';
 
@@ -173,7 +175,8 @@ export class Session {
   #attachBody(): parley.Attach.$Properties {
     const { listenPort, localAddresses } = this.#options;
     const outbox = this.desk.outgoing.outboxId;
-    return { outbox, hold: this.#hold, listenPort, localAddresses: localAddresses(), windowMessages };
+    const local = localAddresses().slice(0, maxLocalAddresses);
+    return { outbox, hold: this.#hold, listenPort, localAddresses: local, windowMessages };
   }
 
   #take(connection: Connection, attached: parley.Attached.$Properties, isFirst: boolean): AttachOutcome {

@@ -8,6 +8,7 @@ import sinon from 'sinon';
 import { Tickets } from '../../center/tickets.ts';
 import { Connection } from '../../peer/connection.ts';
 import { Desk } from '../../peer/desk.ts';
+import { OwnPort } from '../../peer/own-port.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { Cable } from '../helpers/cable.ts';
 import { codeOf, type HeardPeer, password, Town } from '../helpers/peers.ts';
@@ -150,6 +151,21 @@ describe('a peer that loses its center', () => {
     await seas.sees('reconnected');
     expect(open.callCount).to.equal(1);
   });
+
+  for (const plain of [false, true]) {
+    it(`comes back from a machine with many addresses ${plain ? 'over plain TCP' : 'over TLS'}`, async () => {
+      await town.close();
+      cable.close();
+      town = await Town.open({ plain });
+      cable = await Cable.to(town.address.port);
+      const addresses = Array.from({ length: 500 }, (_, index) => `fd12:3456:789a:bcde:f012:3456:789a:${1000 + index}`);
+      sinon.stub(OwnPort.prototype, 'addresses').get(() => addresses);
+      const seas = await town.registered('seas', { port: cable.port, listen: { host: '127.0.0.1', port: 0 } });
+      await cut(seas);
+      cable.plug();
+      await seas.sees('reconnected');
+    });
+  }
 
   it('does not write its token again when it comes back with the same', async () => {
     const seas = await town.registered('seas', { port: cable.port });
