@@ -203,6 +203,18 @@ describe('resuming with a ticket', () => {
       }
     });
 
+    it('can be shown in Hello, too, beside the certificate', async () => {
+      const again = await arrive({});
+      again.key = seas.key;
+      await again.greet({ ticket: seas.ticket });
+      expect(again.exporter).to.have.length(32);
+      expect(again.hello.mac).to.deep.equal(ticketMac(secretOf(seas), centerProof(again.binding)));
+      const resume = { token: seas.token, key: publicDer(seas.key) };
+      expect(await again.refused({ resume })).to.include({ code: 'bad_signature' });
+      const mac = ticketMac(secretOf(seas), peerProof(again.binding));
+      expect(await again.enter({ resume: { ...resume, mac } })).to.include({ token: seas.token, ticket: '' });
+    });
+
     it('is for who knows the secret: with the ticket alone TLS fails, and the center goes on', async () => {
       const wrong = await WirePeer.connect(center.center, { psk: { ...pskOf(seas), psk: Buffer.alloc(32) } }).catch(
         (error: Error) => error,

@@ -143,14 +143,20 @@ describe('a peer that loses its center', () => {
     });
   }
 
-  it('signs where TLS that began with its ticket failed', async () => {
-    const seas = await town.registered('seas', { port: cable.port });
-    const open = sinon.stub(Tickets.prototype, 'open').returns({ secret: randomBytes(32), tokenHash: randomBytes(32) });
-    await cut(seas);
-    cable.plug();
-    await seas.sees('reconnected');
-    expect(open.callCount).to.equal(1);
-  });
+  for (const [why, failing] of [
+    ['finds another secret in it', () => ({ secret: randomBytes(32), tokenHash: randomBytes(32) })],
+    ['fails in reading it', sinon.stub().throws(new Error('a bug'))],
+  ] as const) {
+    it(`signs where TLS that began with its ticket failed: the center ${why}`, async () => {
+      const seas = await town.registered('seas', { port: cable.port });
+      const open = sinon.stub(Tickets.prototype, 'open').callsFake(failing);
+      await cut(seas);
+      cable.plug();
+      await seas.sees('reconnected');
+      expect(open.callCount).to.equal(1);
+      expect(town.center.counts.connections).to.equal(1);
+    });
+  }
 
   for (const plain of [false, true]) {
     it(`comes back from a machine with many addresses ${plain ? 'over plain TCP' : 'over TLS'}`, async () => {
