@@ -87,7 +87,8 @@ export async function dial(options: DialOptions): Promise<Channel> {
   try {
     await established(tls, 'secureConnect', handshake);
   } catch (error) {
-    if (options.ticket && asParleyError(error).code === 'disconnected') options.ticket.isGood = false;
+    const { code } = asParleyError(error);
+    if (code === 'disconnected' || code === 'timeout') options.ticket?.failed(code);
     throw error;
   }
   // Who knows the ticket's secret is the center, and shows no certificate.

@@ -5,6 +5,9 @@ import { maxTicketLength, ticketSecret } from '../shared/ticket.ts';
 /** What is longer, or no text of one byte a character, TLS or the center would stumble over at each attempt. */
 const shape = new RegExp(`^[!-~]{1,${maxTicketLength}}$`);
 
+/** A center that is busy takes its time; what stands in between may let no such TLS pass, and say nothing. */
+const triesInSilence = 2;
+
 /** What a session is continued with. */
 export interface Pass {
   key: KeyObject;
@@ -17,12 +20,21 @@ export class Ticket {
   readonly text: string;
   /** Only the center and this peer can derive it. */
   readonly secret: Buffer;
-  /** False where TLS failed that was begun with it: it may have been for that. */
-  isGood = true;
+  #triesLeft = triesInSilence;
 
   constructor(text: string, secret: Buffer) {
     this.text = text;
     this.secret = secret;
+  }
+
+  /** False where TLS failed that was begun with it: it may have been for that. */
+  get isGood(): boolean {
+    return this.#triesLeft > 0;
+  }
+
+  /** TLS that was begun with it failed: by itself, or because nothing was heard. */
+  failed(code: 'disconnected' | 'timeout'): void {
+    this.#triesLeft = code === 'timeout' ? this.#triesLeft - 1 : 0;
   }
 }
 

@@ -1,8 +1,12 @@
 // What a peer comes back with, from one Welcome to the next.
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
-import { nextPass } from '../../peer/ticket.ts';
+import { dial } from '../../peer/socket.ts';
+import { nextPass, type Ticket } from '../../peer/ticket.ts';
 import { generateKey, publicDer } from '../../shared/identity.ts';
 import { ticketSecret } from '../../shared/ticket.ts';
+import { codeOf } from '../helpers/peers.ts';
 
 describe('what a session is continued with', () => {
   const key = generateKey();
@@ -26,5 +30,24 @@ describe('what a session is continued with', () => {
     for (const ticket of ['A'.repeat(129), 'A'.repeat(5000), 'a b', 'A\0B', 'ü', '\ud800', '\n']) {
       expect(next({ token: 'one', ticket })).to.deep.equal({ key, token: 'one', ticket: null });
     }
+  });
+
+  it('is a signature after TLS with the ticket has failed, or met silence twice', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const dialled = (ticket: Ticket | null) => codeOf(dial({ host: '127.0.0.1', port, ticket, timeoutMs: 1000 }));
+    const { ticket } = next({ token: 'one', ticket: 'first' });
+    for (const isGood of [true, false]) {
+      expect(await dialled(ticket)).to.equal('timeout');
+      expect(ticket?.isGood).to.equal(isGood);
+    }
+    silent.on('connection', (socket) => socket.end('no TLS at all'));
+    const { ticket: second } = next({ token: 'one', ticket: 'second' });
+    expect(await dialled(second)).to.equal('disconnected');
+    expect(second?.isGood).to.equal(false);
+    for (const socket of sockets) socket.destroy();
+    silent.close();
   });
 });
