@@ -30,3 +30,8 @@ function groupsOf(ipv6: string): string[] {
   const gap = Array.from({ length: 8 - first.length - last.length }, () => '0');
   return [...first, ...gap, ...last];
 }
+
+/** True for 127.0.0.0/8 and ::1. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address);
+}

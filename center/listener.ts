@@ -6,10 +6,11 @@ import tls from 'node:tls';
 import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
 import { ticketPsk } from '../shared/ticket.ts';
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
-import { countedAddress, plainAddress } from './address.ts';
-import { type Arrival, Entrance } from './entrance.ts';
+import { countedAddress, isLoopback, plainAddress } from './address.ts';
+import { Entrance } from './entrance.ts';
 import { noExporter, type Origin, type Sessions } from './sessions.ts';
 import type { Ticket } from './tickets.ts';
+import { type Receiver, Waiter } from './waiter.ts';
 
 export interface ListenerOptions {
   host: string;
@@ -26,13 +27,6 @@ export interface ListenerOptions {
   onConnection(stream: Duplex, origin: Origin): Receiver;
 }
 
-/** Who takes what comes over a connection. */
-export interface Receiver {
-  /** The bytes are only good during the call. */
-  receive(bytes: Buffer): void;
-  closed(): void;
-}
-
 export interface Listener {
   host: string;
   port: number;
@@ -44,17 +38,6 @@ export interface Listener {
 const ciphers = 'TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384';
 const backlog = 4096;
 const readBytes = 65_536;
-/** Of one that waits for a turn. A ClientHello has 300 to 2,000 bytes, a Hello 60, and then it is the center's turn to speak. */
-const maxFirstBytes = 16_384;
-/** For a turn. Most peers give up before, and one that went away waits no more. */
-const maxWaitMs = 60_000;
-/** For whoever is told that it took too long. */
-const lingerMs = 2000;
-
-/** True for 127.0.0.0/8 and ::1. */
-export function isLoopback(address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address);
-}
 
 /** Rejects with the error of the operating system: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
@@ -218,65 +201,6 @@ class Door {
       receiver = onConnection(secured, from);
       secured.on('data', (bytes: Buffer) => receiver?.receive(bytes));
     });
-  }
-}
-
-/** A connection that has said nothing yet, or waits for its turn to begin. */
-class Waiter implements Receiver, Arrival {
-  readonly from: Origin;
-  readonly #door: Door;
-  readonly #socket: net.Socket;
-  readonly #begin: (first: Buffer) => void;
-  #first: Buffer | null = null;
-  #timer: NodeJS.Timeout;
-
-  constructor(door: Door, socket: net.Socket, from: Origin, begin: (first: Buffer) => void) {
-    this.from = from;
-    this.#door = door;
-    this.#socket = socket;
-    this.#begin = begin;
-    this.#timer = setTimeout(() => this.#dismiss(), door.options.handshakeTimeoutMs);
-    door.outside.add(socket);
-  }
-
-  receive(bytes: Buffer): void {
-    const isFirst = this.#first === null;
-    // The bytes are only good during the call.
-    this.#first = this.#first ? Buffer.concat([this.#first, bytes]) : Buffer.from(bytes);
-    if (this.#first.length > maxFirstBytes) {
-      this.#door.entrance.leave(this);
-      this.#socket.destroy();
-    } else if (isFirst) {
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#socket.destroy(), maxWaitMs);
-      this.#door.entrance.arrive(this);
-    }
-  }
-
-  begin(): void {
-    this.#leave();
-    const first = this.#first!;
-    // It may lie in a piece of memory that would be kept with it.
-    this.#first = null;
-    this.#begin(first);
-  }
-
-  closed(): void {
-    this.#leave();
-    this.#door.entrance.leave(this);
-  }
-
-  #leave(): void {
-    clearTimeout(this.#timer);
-    this.#door.outside.delete(this.#socket);
-  }
-
-  /** It has said nothing in all the time it had. */
-  #dismiss(): void {
-    const { tls, farewell } = this.#door.options;
-    if (tls) return void this.#socket.destroy();
-    this.#socket.end(farewell);
-    this.#timer = setTimeout(() => this.#socket.destroy(), lingerMs);
   }
 }
 

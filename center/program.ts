@@ -2,12 +2,12 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { safeLine } from '../shared/text.ts';
 import { version } from '../shared/version.ts';
+import { isLoopback } from './address.ts';
 import { completionScript, shells } from './completion.ts';
 import { completionHelp, serveHelp } from './help.ts';
 import type { ProgramIo } from './io.ts';
 import { addKeepCommands } from './keep-commands.ts';
 import { type CenterLimits, centerLimits, limitTable, writtenDefault } from './limits.ts';
-import { isLoopback } from './listener.ts';
 import { type LogLevel, logLevels } from './log.ts';
 import { between, costOption, dataDirOf, dataOption, given, positive, reading, refuseEmpty } from './options.ts';
 import { parseCount, parseSize, parseTime } from './quantities.ts';

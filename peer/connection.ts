@@ -65,12 +65,23 @@ export class Connection {
   #heartbeats: Heartbeats | null = null;
   /** What a login proves its key by; null until Hello is answered. */
   #proof: { bytes: Buffer; ticket: Ticket | null } | null = null;
-  readonly #isTicketed: boolean;
+  /** TLS began with a ticket: the center is proved already, and a login can be sent right behind Hello. */
+  readonly isTicketed: boolean;
+  /**
+   * Resolves when Hello is answered and the answer checked. Rejects with version, bad_signature, center_changed,
+   * disconnected, timeout, or what the center answered.
+   */
+  readonly greeted: Promise<void>;
 
-  private constructor({ stream, localEnd, exporter, isTicketed }: Channel, state: State & { kind: 'greeting' }) {
+  private constructor(
+    { stream, localEnd, exporter, isTicketed }: Channel,
+    state: State & { kind: 'greeting' },
+    greeted: Promise<void>,
+  ) {
     this.#stream = stream;
     this.localEnd = localEnd;
-    this.#isTicketed = isTicketed;
+    this.isTicketed = isTicketed;
+    this.greeted = greeted;
     this.#state = state;
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.on('error', (error) => this.close(lost(error.message)));
@@ -83,18 +94,8 @@ export class Connection {
     });
   }
 
-  /**
-   * Says Hello and checks the answer. On failure the stream is destroyed.
-   * @throws ParleyError version, bad_signature, center_changed, disconnected, timeout, or what the center answered
-   */
-  static async open(channel: Channel, options: ConnectionOptions): Promise<Connection> {
-    const { connection, greeted } = Connection.begin(channel, options);
-    await greeted;
-    return connection;
-  }
-
-  /** The same, without waiting for the answer: where TLS began with a ticket, a login can be sent right behind Hello. */
-  static begin(channel: Channel, options: ConnectionOptions): { connection: Connection; greeted: Promise<void> } {
+  /** Says Hello. Where the answer is not as it must be, the stream is destroyed. */
+  static begin(channel: Channel, options: ConnectionOptions): Connection {
     const { promise: greeted, resolve, reject } = Promise.withResolvers<void>();
     const nonce = randomBytes(nonceBytes);
     // Over TLS the center has had it, or did not want it.
@@ -108,10 +109,10 @@ export class Connection {
       clearTimeout(timer);
       reject(reason);
     };
-    const connection = new Connection(channel, { kind: 'greeting', greet, fail });
+    const connection = new Connection(channel, { kind: 'greeting', greet, fail }, greeted);
     const timer = setTimeout(() => connection.close(silent()), helloTimeoutMs);
     connection.send({ hello: ownHello(nonce, ticket) });
-    return { connection, greeted };
+    return connection;
   }
 
   get closed(): boolean {
@@ -121,7 +122,7 @@ export class Connection {
   /** What a request to log in carries to show that the peer holds this key, which its ticket was issued to. */
   prove(key: KeyObject): { key: Buffer; signature?: Buffer; mac?: Buffer } {
     const own = { key: publicDer(key) };
-    if (this.#isTicketed) return own;
+    if (this.isTicketed) return own;
     if (this.#proof === null) throw new TypeError('no Hello yet');
     const { bytes, ticket } = this.#proof;
     return ticket ? { ...own, mac: ticketMac(ticket.secret, bytes) } : { ...own, signature: signProof(key, bytes) };

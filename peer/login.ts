@@ -39,14 +39,14 @@ export interface Entered {
   files: CenterFiles;
 }
 
-/** Connects and checks the center's identity; onPinned is called at first contact. Throws what dial and Connection.open do. */
+/** Connects and checks the center's identity; onPinned is called at first contact. Throws what dial and Connection.greeted do. */
 export async function connect(
   address: CenterAddress,
   onPinned: (fingerprint: string) => void,
   signal?: AbortSignal,
 ): Promise<Connection> {
-  const { connection, greeted } = await begin(address, null, onPinned, signal);
-  await greeted;
+  const connection = await begin(address, null, onPinned, signal);
+  await connection.greeted;
   return connection;
 }
 
@@ -56,7 +56,7 @@ async function begin(
   ticket: Ticket | null,
   onPinned: (fingerprint: string) => void,
   signal?: AbortSignal,
-): Promise<{ connection: Connection; greeted: Promise<void>; isTicketed: boolean }> {
+): Promise<Connection> {
   const { host, port, dataDir, ca, plain } = address;
   const channel = await dial({
     host,
@@ -67,14 +67,13 @@ async function begin(
     ticket,
   });
   const known = new KnownCenters(dataDir);
-  const opening = Connection.begin(channel, {
+  return Connection.begin(channel, {
     ticket,
     pin: (hello) => {
       const contact = known.check(host, port, hello, address.fingerprint);
       if (contact === 'first') onPinned(fingerprint(hello.identityKey));
     },
   });
-  return { ...opening, isTicketed: channel.isTicketed };
 }
 
 /**
@@ -133,15 +132,10 @@ export async function resume(
   onWelcome: (connection: Connection, pass: Pass, attached: parley.Attached | null) => void,
 ): Promise<Connection> {
   const { pass, attach } = session;
-  const { connection, greeted, isTicketed } = await begin(
-    address,
-    pass.ticket?.isGood ? pass.ticket : null,
-    onPinned,
-    signal,
-  );
+  const ticket = pass.ticket?.isGood ? pass.ticket : null;
+  const connection = await begin(address, ticket, onPinned, signal);
   try {
-    // Who has proved itself to be the center before it said anything need not be waited for.
-    if (!isTicketed) await greeted;
+    if (!connection.isTicketed) await connection.greeted;
     const welcome = welcomed(
       connection,
       { resume: { token: pass.token, attach: attach() } },
@@ -152,7 +146,7 @@ export async function resume(
         onWelcome(connection, next, (welcome.attached as parley.Attached | null | undefined) ?? null);
       },
     );
-    await Promise.all([greeted, welcome]);
+    await Promise.all([connection.greeted, welcome]);
     return connection;
   } catch (error) {
     connection.close(asParleyError(error));

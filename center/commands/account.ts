@@ -96,7 +96,10 @@ async function enter(
     let loggedIn: LoggedIn;
     let tries = 0;
     do {
-      await mail.openMailbox(admission.account);
+      // The store answers in the order in which it is asked: with the record the mailbox is there, without a wait of its own.
+      const opening = mail.openMailbox(admission.account);
+      if (tries > 0) await opening;
+      else opening.catch(() => undefined);
       loggedIn = admission.enter(await admission.record());
       // Not there: the account was closing, and a resume has opened it again; or it left memory while the store took its
       // time; or the account is gone.

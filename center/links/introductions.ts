@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
 import jwt from 'jsonwebtoken';
+import { isLoopback } from '../address.ts';
 import type { Clock } from '../clock.ts';
 import type { CenterIdentity } from '../identity.ts';
-import { isLoopback } from '../listener.ts';
 
 // RFC 8725, 3.11: a token of one kind is never taken for another.
 const algorithm = 'ES256';

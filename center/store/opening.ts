@@ -21,6 +21,8 @@ export function refuseDamaged(file: string, maxCheckBytes: number, busyTimeoutMs
     db = new DatabaseSync(file, { readOnly: true, timeout: busyTimeoutMs });
     // Of another program or a newer version: migrate() says so.
     if (pragma(db, 'application_id') !== applicationId || pragma(db, 'user_version') > migrations.length) return;
+    // One lock for all that is read, not one for each mailbox.
+    db.exec('BEGIN');
     const first = findDamage(db).next().value;
     if (first !== undefined) throw damagedFile(file, tellDamage(first));
   } catch (error) {

@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path';
 
 /** The servers' core, and the load generator's. */
 export const cores = { server: 0, load: 1 } as const;
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 120_000;
 const stopTimeoutMs = 10_000;
 const pollMs = 50;
 const maxOutputChars = 4000;

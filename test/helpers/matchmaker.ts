@@ -2,7 +2,7 @@
 // it. Links go over real sockets of this machine.
 import { randomBytes } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import { Connection } from '../../peer/connection.ts';
+import type { Connection } from '../../peer/connection.ts';
 import type { PeerEvent } from '../../peer/events.ts';
 import { Feed } from '../../peer/feed.ts';
 import { Incoming } from '../../peer/incoming.ts';
@@ -12,7 +12,7 @@ import { Store } from '../../peer/store.ts';
 import { ParleyError } from '../../shared/errors.ts';
 import { fingerprint, generateKey, publicDer, signProof, tokenKeyProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
-import { ScriptedCenter } from './scripted-center.ts';
+import { openConnection, ScriptedCenter } from './scripted-center.ts';
 
 const waitMs = 20_000;
 const hourMs = 3_600_000;
@@ -72,7 +72,7 @@ export class Matchmaker {
       centerId: this.centerId,
       over: { localEnd: { address: '127.0.0.1', port: 1 } },
     });
-    const opened = Connection.open(center.channel, { pin: () => undefined });
+    const opened = openConnection(center.channel, { pin: () => undefined });
     const tokenKey = publicDer(this.tokenKey);
     const tokenKeySignature = signProof(this.key, tokenKeyProof(this.centerId, tokenKey));
     await center.greets({ tokenKey, tokenKeySignature, timeMs: Date.now() });

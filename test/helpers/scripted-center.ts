@@ -12,6 +12,13 @@ type Body = Exclude<keyof parley.Frame, 'request' | '$unknowns' | 'body'>;
 
 const waitMs = 20_000;
 
+/** A connection whose Hello is answered. */
+export async function openConnection(channel: Channel, options: ConnectionOptions): Promise<Connection> {
+  const connection = Connection.begin(channel, options);
+  await connection.greeted;
+  return connection;
+}
+
 export class ScriptedCenter {
   readonly channel: Channel;
   readonly stream: Duplex;
@@ -48,7 +55,7 @@ export class ScriptedCenter {
     options: Partial<ConnectionOptions> = {},
   ): Promise<{ center: ScriptedCenter; connection: Connection }> {
     const center = new ScriptedCenter();
-    const opened = Connection.open(center.channel, { pin: () => undefined, ...options });
+    const opened = openConnection(center.channel, { pin: () => undefined, ...options });
     await center.greets(hello);
     return { center, connection: await opened };
   }

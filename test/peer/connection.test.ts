@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { useFakeTimers } from 'sinon';
-import { Connection } from '../../peer/connection.ts';
+import type { Connection } from '../../peer/connection.ts';
 import type { Channel } from '../../peer/hello.ts';
 import { Ticket } from '../../peer/ticket.ts';
 import { ParleyError } from '../../shared/errors.ts';
@@ -9,7 +9,7 @@ import { generateKey, publicDer, verifyProof } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
 import { ticketMac, ticketSecret } from '../../shared/ticket.ts';
 import { codeOf } from '../helpers/peers.ts';
-import { ScriptedCenter } from '../helpers/scripted-center.ts';
+import { openConnection, ScriptedCenter } from '../helpers/scripted-center.ts';
 
 function closing(connection: Connection, frames: parley.Frame[] = []): Promise<ParleyError> {
   return new Promise((resolve) => connection.handle({ onFrame: (frame) => frames.push(frame), onClose: resolve }));
@@ -46,7 +46,7 @@ describe('connection', () => {
     ): Promise<string | object> {
       const center = new ScriptedCenter({ key: centerKey, over });
       const ticket = new Ticket('a ticket', ticketSecret(key, center.identityKey, 'a token'));
-      const opening = Connection.open(center.channel, { pin, ticket }).catch((error: ParleyError) => error.code);
+      const opening = openConnection(center.channel, { pin, ticket }).catch((error: ParleyError) => error.code);
       await center.greets(() => answer(center, ticket.secret));
       const connection = await opening;
       if (typeof connection === 'string') return connection;
@@ -97,7 +97,7 @@ describe('connection', () => {
       const center = new ScriptedCenter();
       const pinned: unknown[] = [];
       const channel = { ...center.channel, certificateKey };
-      const opened = Connection.open(channel, { pin: (hello) => pinned.push(hello) }).catch((error) => error);
+      const opened = openConnection(channel, { pin: (hello) => pinned.push(hello) }).catch((error) => error);
       await center.greets(hello);
       const error = await opened;
       expect(pinned).to.deep.equal([]);
@@ -126,7 +126,7 @@ describe('connection', () => {
       const pin = () => {
         throw new ParleyError('center_changed', 'another one');
       };
-      const opened = codeOf(Connection.open(center.channel, { pin }));
+      const opened = codeOf(openConnection(center.channel, { pin }));
       await center.greets();
       expect(await opened).to.equal('center_changed');
       expect(center.received).to.deep.equal([]);
@@ -134,7 +134,7 @@ describe('connection', () => {
 
     it('an answer that is no Hello', async () => {
       const center = new ScriptedCenter();
-      const opened = codeOf(Connection.open(center.channel, { pin: () => undefined }));
+      const opened = codeOf(openConnection(center.channel, { pin: () => undefined }));
       center.says({ heartbeat: {} });
       expect(await opened).to.equal('bad_frame');
     });
@@ -142,7 +142,7 @@ describe('connection', () => {
 
   it('rejects with the error of a center that refuses it', async () => {
     const center = new ScriptedCenter();
-    const opened = Connection.open(center.channel, { pin: () => undefined }).catch((error) => error);
+    const opened = openConnection(center.channel, { pin: () => undefined }).catch((error) => error);
     center.says({ error: { code: 'busy', text: 'Too many\u001b[2J connections.', retryAfterMs: 7 } });
     expect(await opened).to.include({ code: 'busy', message: 'Too many connections.', retryAfterMs: 7 });
   });
