@@ -3,9 +3,22 @@ import { ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import type { Connection } from './connection.ts';
 import type { Desk } from './desk.ts';
+import { windowMessages } from './inbox.ts';
 
 /** outbox_is_old: the files are an old backup; a new outbox was begun, which needs a new connection. */
 export type AttachOutcome = 'attached' | 'outbox_is_old';
+
+/** Resume takes them along in a frame that may have 4096 bytes; a center makes use of a few. */
+const maxLocalAddresses = 32;
+
+/** localAddresses: where listenPort may be reached from nearby. */
+export function attachBody(
+  { outgoing }: Desk,
+  { hold, listenPort, localAddresses }: { hold: boolean; listenPort: number; localAddresses: string[] },
+): parley.Attach.$Properties {
+  const local = localAddresses.slice(0, maxLocalAddresses);
+  return { outbox: outgoing.outboxId, hold, listenPort, localAddresses: local, windowMessages };
+}
 
 /** Takes what the center says to Attach, in the turn in which that is read. */
 export function takeAttached(

@@ -39,19 +39,11 @@ export interface Entered {
   files: CenterFiles;
 }
 
-/** Connects and checks the center's identity; onPinned is called at first contact. Throws what dial and Connection.greeted do. */
-export async function connect(
-  address: CenterAddress,
-  onPinned: (fingerprint: string) => void,
-  signal?: AbortSignal,
-): Promise<Connection> {
-  const connection = await begin(address, null, onPinned, signal);
-  await connection.greeted;
-  return connection;
-}
-
-/** The same, up to when Hello has been said. */
-async function begin(
+/**
+ * Connects and says Hello; whether it is the right center, Connection.greeted tells. onPinned is called at first contact.
+ * Throws what dial does.
+ */
+async function connect(
   address: CenterAddress,
   ticket: Ticket | null,
   onPinned: (fingerprint: string) => void,
@@ -107,8 +99,9 @@ async function enterOnce(
   onPinned: (fingerprint: string) => void,
   signal?: AbortSignal,
 ): Promise<Entered> {
-  const connection = await connect(address, onPinned, signal);
+  const connection = await connect(address, null, onPinned, signal);
   try {
+    await connection.greeted;
     const files = new CenterFiles(address.dataDir, connection.hello.centerId);
     const { key, token } = credentials(files, way);
     const { account, name, ...welcome } = await welcomed(connection, requestOf(way, token), key, signal);
@@ -133,7 +126,7 @@ export async function resume(
 ): Promise<Connection> {
   const { pass, attach } = session;
   const ticket = pass.ticket?.isGood ? pass.ticket : null;
-  const connection = await begin(address, ticket, onPinned, signal);
+  const connection = await connect(address, ticket, onPinned, signal);
   try {
     if (!connection.isTicketed) await connection.greeted;
     const welcome = welcomed(

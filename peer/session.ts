@@ -4,7 +4,7 @@ import { asParleyError, ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine, safeText } from '../shared/text.ts';
 import { type CanLive, watchAddresses } from './addresses.ts';
-import { type AttachOutcome, attach, takeAttached } from './attach.ts';
+import { type AttachOutcome, attach, attachBody, takeAttached } from './attach.ts';
 import { Backoff, watchForWakeUp } from './backoff.ts';
 import type { Connection, FrameHandler } from './connection.ts';
 import { within } from './deadline.ts';
@@ -13,15 +13,12 @@ import { Desk } from './desk.ts';
 import type { PeerEvent } from './events.ts';
 import type { Feed } from './feed.ts';
 import { takeFrame } from './frames-in.ts';
-import { windowMessages } from './inbox.ts';
 import { type CenterAddress, type Entered, resume } from './login.ts';
 import { Reconnection } from './reconnection.ts';
 import { finalCodes, tokenEndCodes } from './session-end.ts';
 import type { Pass } from './ticket.ts';
 
 const logoutTimeoutMs = 2_000;
-/** Resume takes them along in a frame that may have 4096 bytes; a center makes use of a few. */
-const maxLocalAddresses = 32;
 const unkeptText =
   'Nothing is kept here: if this program is killed, what is unsent is lost, and messages that came last may come again.';
 
@@ -174,9 +171,7 @@ export class Session {
 
   #attachBody(): parley.Attach.$Properties {
     const { listenPort, localAddresses } = this.#options;
-    const outbox = this.desk.outgoing.outboxId;
-    const local = localAddresses().slice(0, maxLocalAddresses);
-    return { outbox, hold: this.#hold, listenPort, localAddresses: local, windowMessages };
+    return attachBody(this.desk, { hold: this.#hold, listenPort, localAddresses: localAddresses() });
   }
 
   #take(connection: Connection, attached: parley.Attached.$Properties, isFirst: boolean): AttachOutcome {

@@ -86,7 +86,7 @@ function* mailboxes(db: DatabaseSync, version: number): Generator<Damage> {
     `SELECT account, acked_to, last, ${sound} AS sound FROM mailboxes ORDER BY account`,
   );
   const runs = query<RunRow>(db, 'SELECT * FROM runs WHERE account = ? ORDER BY first');
-  // Most have none, and asking each costs half of the time that a center needs to start.
+  // Most have none, and asking each took longer than all else that is looked at here.
   const withRuns = new Set(
     query<{ account: number }>(db, 'SELECT DISTINCT account FROM runs')
       .all()

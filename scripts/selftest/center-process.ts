@@ -1,21 +1,23 @@
 // The center of the self-test: a process that is started on the same port again after each end.
 import { spawn } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Child } from './child.ts';
+import type { Child, Children } from './child.ts';
 
 const startMs = 20_000;
 
 export class CenterProcess {
   readonly #command: readonly string[];
   readonly #dataDir: string;
+  readonly #children: Children;
   readonly #onCrash: (how: string) => void;
   #child: Child | null = null;
   #port = 0;
 
   /** command: how to run a center, before its own arguments. onCrash: told the exit code or signal. */
-  constructor(command: readonly string[], dataDir: string, onCrash: (how: string) => void) {
+  constructor(command: readonly string[], dataDir: string, children: Children, onCrash: (how: string) => void) {
     this.#command = command;
     this.#dataDir = dataDir;
+    this.#children = children;
     this.#onCrash = onCrash;
   }
 
@@ -32,7 +34,7 @@ export class CenterProcess {
     const limits = ['--messages-per-second', '0', '--bcrypt-cost', '4', '--log-level', 'error'];
     const open = ['--max-registrations-per-hour', '1000'];
     const center = spawn(program, [...args, ...own, ...limits, ...open], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const child = new Child(center, this.#onCrash);
+    const child = this.#children.add(center, this.#onCrash);
     this.#child = child;
     let output = '';
     center.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -3,23 +3,31 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
 /** All that run, also those on their way out. */
-const running = new Set<Child>();
+export class Children {
+  readonly #running = new Set<Child>();
 
-/** Kills all that still run; resolves when they have ended, so that nothing writes any more. */
-export async function killChildren(): Promise<void> {
-  await Promise.all([...running].map((child) => child.kill()));
+  /** onCrash: told the exit code or signal when it has ended by itself. */
+  add(process: ChildProcess, onCrash: (how: string) => void): Child {
+    const child = new Child(process, onCrash);
+    if (child.hasEnded) return child;
+    this.#running.add(child);
+    process.once('exit', () => this.#running.delete(child));
+    return child;
+  }
+
+  /** Resolves when all have ended, so that nothing writes any more. */
+  async kill(): Promise<void> {
+    await Promise.all([...this.#running].map((child) => child.kill()));
+  }
 }
 
 export class Child {
   readonly process: ChildProcess;
   #endIsAskedFor = false;
 
-  /** onCrash: told the exit code or signal when it has ended by itself. */
   constructor(process: ChildProcess, onCrash: (how: string) => void) {
     this.process = process;
-    if (!this.hasEnded) running.add(this);
     process.once('exit', (code, signal) => {
-      running.delete(this);
       if (!this.#endIsAskedFor) onCrash(String(signal ?? code));
     });
   }

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Child } from './child.ts';
+import type { Child, Children } from './child.ts';
 import type { FromPeer, PeerOrders, ToPeer } from './orders.ts';
 import { dataDirOf, ledgerPath } from './records.ts';
 
@@ -14,6 +14,7 @@ const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 export class Member {
   readonly name: string;
   readonly #dir: string;
+  readonly #children: Children;
   readonly #onCrash: (how: string) => void;
   /** null while it is away. */
   child: Child | null = null;
@@ -27,9 +28,10 @@ export class Member {
   #isNew = true;
 
   /** dir: of the self-test. onCrash: told the exit code or signal of a process that has ended by itself. */
-  constructor(name: string, dir: string, onCrash: (how: string) => void) {
+  constructor(name: string, dir: string, children: Children, onCrash: (how: string) => void) {
     this.name = name;
     this.#dir = dir;
+    this.#children = children;
     this.#onCrash = onCrash;
   }
 
@@ -40,7 +42,7 @@ export class Member {
     const peer = fork(new URL(`./peer-process${ending}`, import.meta.url), {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
-    const child = new Child(peer, (how) => {
+    const child = this.#children.add(peer, (how) => {
       // It comes back as one does who was killed.
       if (this.child === child) this.#leave(0);
       this.#onCrash(how);

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { CenterProcess } from './center-process.ts';
-import { type Child, killChildren } from './child.ts';
+import { type Child, Children } from './child.ts';
 import { chooseFault, type Fault, noFaults } from './faults.ts';
 import { Member } from './member.ts';
 import { CuttingProxy } from './proxy.ts';
@@ -57,7 +57,7 @@ export interface Result extends Verdict {
 
 export async function runSelftest(options: SelftestOptions): Promise<Result> {
   const test = new Selftest(options);
-  const kill = (): void => void killChildren();
+  const kill = (): void => void test.children.kill();
   process.once('exit', kill);
   try {
     return await test.run();
@@ -68,6 +68,7 @@ export async function runSelftest(options: SelftestOptions): Promise<Result> {
 }
 
 class Selftest {
+  readonly children = new Children();
   readonly #options: SelftestOptions;
   readonly #signal: AbortSignal;
   readonly #random: Random;
@@ -87,8 +88,9 @@ class Selftest {
     this.#random = new Random(seed);
     this.#proxy = new CuttingProxy(new Random(seed + 1));
     const names = Array.from({ length: peers }, (_, index) => `peer${index + 1}`);
-    this.#members = names.map((name) => new Member(name, dir, (how) => this.#crashed(name, how)));
-    this.#center = new CenterProcess(centerCommand, join(dir, 'center'), (how) => this.#crashed('the center', how));
+    this.#members = names.map((name) => new Member(name, dir, this.children, (how) => this.#crashed(name, how)));
+    const onCrash = (how: string): void => this.#crashed('the center', how);
+    this.#center = new CenterProcess(centerCommand, join(dir, 'center'), this.children, onCrash);
     this.#talk = new Talk(this.#random, names);
   }
 
@@ -254,6 +256,6 @@ class Selftest {
   /** Resolves when nothing of it runs any more. */
   async end(): Promise<void> {
     this.#proxy.stop();
-    await killChildren();
+    await this.children.kill();
   }
 }
