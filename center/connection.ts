@@ -26,7 +26,7 @@ export class Outputs {
   readonly flush = (): void => {
     const dirty = this.#dirty;
     this.#dirty = [];
-    for (const connection of dirty) connection.flush();
+    for (const connection of dirty) connection.turnEnded();
   };
 
   add(connection: Connection): void {
@@ -48,6 +48,7 @@ export class Connection {
   #writes = 0;
   #writesSeen = 0;
   #dirty = false;
+  #isHeld = false;
   #state: 'open' | 'ending' | 'closed' = 'open';
 
   constructor(stream: Duplex, outputs: Outputs) {
@@ -92,6 +93,20 @@ export class Connection {
     const stuck = this.outputBytes > bytes && this.#writes === this.#writesSeen;
     this.#writesSeen = this.#writes;
     return stuck;
+  }
+
+  /** From now on what is said waits for release(), and goes out with what was said until then. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    if (this.#dirty) this.#outputs.add(this);
+  }
+
+  turnEnded(): void {
+    if (!this.#isHeld) this.flush();
   }
 
   flush(): void {

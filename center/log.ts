@@ -1,7 +1,8 @@
 // The center's log: pino's JSON lines, or readable lines on a terminal; secrets and texts of people never get in.
+import { createRequire } from 'node:module';
 import { isNativeError } from 'node:util/types';
 import { pino, stdTimeFunctions } from 'pino';
-import pretty from 'pino-pretty';
+import type pretty from 'pino-pretty';
 import { safeLine, safeText } from '../shared/text.ts';
 import { openSink } from './log-sink.ts';
 
@@ -78,13 +79,7 @@ function cleanError(error: Error, depth: number): LogFields {
 
 /** Opens the log. Lines are written without blocking; where nobody reads them, the newest are dropped. */
 export function openLog(options: LogOptions): OpenLog {
-  const readable = pretty.prettyFactory({
-    colorize: options.color ?? false,
-    translateTime: 'SYS:HH:MM:ss',
-    ignore: 'pid,hostname',
-    singleLine: true,
-  });
-  const shape = (line: string) => (options.pretty ? (readable(line) ?? '') : line);
+  const shape = options.pretty ? readable(options.color ?? false) : (line: string) => line;
   const { destination } = options;
   const sink = typeof destination === 'number' ? openSink(destination, (count) => shape(droppedLine(count))) : null;
   const write = sink ? sink.write : (line: string) => (destination as { write(line: string): void }).write(line);
@@ -109,6 +104,13 @@ export function openLog(options: LogOptions): OpenLog {
     error: (fields, message) => log.error(fields, safeLine(message)),
     flush: async () => sink?.flush(flushTimeoutMs),
   };
+}
+
+function readable(colorize: boolean): (line: string) => string {
+  // 30 modules, which a center that logs to a file does without.
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof pretty;
+  const format = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true });
+  return (line) => format(line) ?? '';
 }
 
 function droppedLine(count: number): string {

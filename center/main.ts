@@ -1,13 +1,17 @@
 // The center's program, where it meets its process: arguments, streams, signals and the exit code.
 import process from 'node:process';
+import v8 from 'node:v8';
 import { runProgram } from './program.ts';
 
 const stderrDescriptor = 2;
 const endedAtOnce = 130;
 const failed = 1;
+/** The first major version of Node whose V8 has the flags below. */
+const markLessSince = 26;
 
 /** Runs the command line of this process and ends it. */
 export async function main(): Promise<void> {
+  markLess();
   // What nobody foresaw leaves the center in a state that nobody knows: it ends, and starts anew from what is on disk.
   process.on('unhandledRejection', (reason) => die('unhandledRejection', reason));
   process.on('uncaughtException', (error) => die('uncaughtException', error));
@@ -37,6 +41,16 @@ export async function main(): Promise<void> {
   // A pipe takes what its reader has room for, and exiting throws the rest away.
   await Promise.all([process.stdout, process.stderr].map(drained));
   process.exit(exitCode);
+}
+
+/**
+ * Node tells V8 that a TLS connection holds 48 KiB outside of its heap, and V8 marks the whole heap after every 64 MiB more
+ * of such: each time more, while thousands come. So: when it has doubled, as for the heap itself (docs/performance.md).
+ */
+function markLess(): void {
+  if (Number.parseInt(process.versions.node, 10) < markLessSince) return;
+  v8.setFlagsFromString('--external-memory-accounted-in-global-limit');
+  v8.setFlagsFromString('--external-memory-max-growing-factor=2');
 }
 
 function drained(stream: NodeJS.WriteStream): Promise<void> {

@@ -55,6 +55,17 @@ export function login(session: Session, body: parley.Login.$Properties): Promise
 }
 
 export async function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
+  const { connection } = session;
+  // With a ticket's TLS it came with Hello, and the answers go in one as well.
+  connection.hold();
+  try {
+    return await resumeAndAttach(session, body);
+  } finally {
+    connection.release();
+  }
+}
+
+async function resumeAndAttach(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
   const { services, from } = session;
   const answer = await enter(session, body, continuedText, ({ fingerprint: key, isTicketed }) =>
     resumeSession(services, { token: body.token ?? '', key, isTicketed }, from),
@@ -129,12 +140,11 @@ async function enter(
 
 /** isByTls: the ticket was shown, and its secret proved, when TLS began. */
 function provenKey({ key, signature, token, mac }: Proof, { binding, ticket }: Greeting, isByTls: boolean): ProvenKey {
-  const proof = peerProof(binding);
   const isTicketed =
     ticket !== null &&
     sameBytes(ticket.tokenHash, hashToken(token ?? '')) &&
-    (isByTls || isTicketMac(ticket.secret, proof, mac ?? new Uint8Array()));
-  if (!key || !(isTicketed || (signature && verifyProof(key, proof, signature)))) {
+    (isByTls || isTicketMac(ticket.secret, peerProof(binding), mac ?? new Uint8Array()));
+  if (!key || !(isTicketed || (signature && verifyProof(key, peerProof(binding), signature)))) {
     throw new ParleyError('bad_signature', 'The peer did not prove that it holds its key.');
   }
   // The bytes of the frame are only good during the call.

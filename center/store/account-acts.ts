@@ -77,10 +77,10 @@ export function accountActs(
   const setHash = query(db, 'UPDATE accounts SET password_hash = ? WHERE id = ?');
   const setBan = query(db, 'UPDATE accounts SET banned_until_ms = ?, ban_reason = ? WHERE id = ?');
   const setState = query(db, 'UPDATE accounts SET state = ? WHERE id = ?');
-  const whoIsOnline = query<{ id: number; name: string; blocked: number | null }>(
+  const whoIsOnline = query<{ id: number; name: string }>(db, 'SELECT id, name FROM accounts WHERE online = 1');
+  const whomTheyBlock = query<{ account: number; blocked: number }>(
     db,
-    `SELECT id, name, blocked FROM accounts LEFT JOIN blocks ON blocks.account = accounts.id
-     WHERE online = 1 ORDER BY id`,
+    'SELECT account, blocked FROM blocks WHERE account IN (SELECT id FROM accounts WHERE online = 1)',
   );
   const setOffline = query(db, 'UPDATE accounts SET online = 0 WHERE id = ?');
   const reopen = query(db, "UPDATE accounts SET state = 'open' WHERE state = 'closing'");
@@ -214,12 +214,14 @@ export function accountActs(
     },
 
     onlineAccounts() {
-      const online: { id: number; name: string; blocks: number[] }[] = [];
-      for (const { id, name, blocked } of whoIsOnline.iterate()) {
-        if (online.at(-1)?.id !== id) online.push({ id, name, blocks: [] });
-        if (blocked !== null) online.at(-1)!.blocks.push(blocked);
+      const blocks = new Map<number, number[]>();
+      for (const { account, blocked } of whomTheyBlock.all()) {
+        const known = blocks.get(account);
+        if (known) known.push(blocked);
+        else blocks.set(account, [blocked]);
       }
-      return online;
+      // Most have blocked nobody.
+      return whoIsOnline.all().map(({ id, name }) => ({ id, name, blocks: blocks.get(id) ?? [] }));
     },
 
     setOffline(ids) {

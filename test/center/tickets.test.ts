@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { identityFile } from '../../center/identity.ts';
 import { runProgram } from '../../center/program.ts';
 import { Tickets } from '../../center/tickets.ts';
+import { encodeFrame } from '../../shared/frames.ts';
 import {
   centerProof,
   generateKey,
@@ -186,6 +187,23 @@ describe('resuming with a ticket', () => {
       expect(hello.identityKey).to.deep.equal(seas.hello.identityKey);
       expect([hello.identitySignature, hello.mac]).to.deep.equal([Buffer.alloc(0), Buffer.alloc(0)]);
       expect(await again.sees('welcome')).to.include({ account: seas.account, token: seas.token, ticket: '' });
+    });
+
+    it('has both answers in one write, be it a refusal', async () => {
+      for (const [token, answer] of [
+        [seas.token, 'welcome'],
+        ['no token', 'error'],
+      ] as const) {
+        const again = await arrive({ psk: pskOf(seas) });
+        const reads: Buffer[] = [];
+        again.stream.on('data', (bytes: Buffer) => reads.push(bytes));
+        const hello = { version: 1, oldestVersion: 1, nonce: Buffer.alloc(32) };
+        const resume = { token, key: publicDer(seas.key) };
+        again.stream.write(Buffer.concat([encodeFrame({ hello }), encodeFrame({ resume, request: 7 })]));
+        await again.sees('hello');
+        await again.sees(answer);
+        expect(reads, answer).to.have.length(1);
+      }
     });
 
     it('works after the center was started again', async () => {
