@@ -3,11 +3,6 @@ import { isIPv6 } from 'node:net';
 
 const ipv4InIpv6 = '0:0:0:0:0:ffff';
 
-/** IPv4 in IPv6, as a socket of both families shows it, as the IPv4 address that it is. */
-export function plainAddress(address: string): string {
-  return /^::ffff:[\d.]+$/i.test(address) ? address.slice('::ffff:'.length) : address;
-}
-
 /** The address itself, or the /64 of an IPv6 address (`2001:db8:0:1::/64`); IPv4 in IPv6 is IPv4. */
 export function countedAddress(address: string): string {
   const plain = address.split('%', 1)[0] ?? '';
@@ -29,9 +24,4 @@ function groupsOf(ipv6: string): string[] {
   const last = tail === '' ? [] : tail.split(':');
   const gap = Array.from({ length: 8 - first.length - last.length }, () => '0');
   return [...first, ...gap, ...last];
-}
-
-/** True for 127.0.0.0/8 and ::1. */
-export function isLoopback(address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address);
 }

@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { isLoopback } from '../shared/address.ts';
 import { lockDirectory, makeDirectory } from '../shared/directory.ts';
 import { type ErrorCode, ParleyError } from '../shared/errors.ts';
-import { isLoopback } from './address.ts';
 import type { AdminServices } from './admin.ts';
 import { Connection } from './connection.ts';
 import { expireMail } from './expiry.ts';

@@ -1,8 +1,8 @@
 // The command line of `center`: how a center is started, and which file has the other commands.
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { isLoopback } from '../shared/address.ts';
 import { safeLine } from '../shared/text.ts';
 import { version } from '../shared/version.ts';
-import { isLoopback } from './address.ts';
 import { completionScript, shells } from './completion.ts';
 import { completionHelp, serveHelp } from './help.ts';
 import type { ProgramIo } from './io.ts';

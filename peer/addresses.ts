@@ -1,17 +1,8 @@
 // The addresses of this machine: where its port can be reached, and noticing that they have changed.
 import { networkInterfaces } from 'node:os';
+import { isLoopback, plainAddress } from '../shared/address.ts';
 
 const lookMs = 1_000;
-
-/** 127.0.0.0/8 and ::1, also as IPv4 within IPv6. */
-export function isLoopback(address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./i.test(address);
-}
-
-/** IPv4 in IPv6, as a socket of both families shows it, as the IPv4 address that it is. */
-export function plainAddress(address: string): string {
-  return /^::ffff:[\d.]+$/i.test(address) ? address.slice('::ffff:'.length) : address;
-}
 
 /** `192.0.2.1:6067`, `[2001:db8::1]:6067` */
 export function endpoint(address: string, port: number): string {

@@ -11,11 +11,11 @@ import {
 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, createSecureContext, type PSKCallbackNegotation, TLSSocket } from 'node:tls';
+import { isLoopback } from '../shared/address.ts';
 import { asParleyError, ParleyError } from '../shared/errors.ts';
 import { exporterBytes, exporterLabel, fingerprint } from '../shared/identity.ts';
 import { ticketPsk } from '../shared/ticket.ts';
 import { alpnProtocol, linkAlpnProtocol } from '../shared/version.ts';
-import { isLoopback } from './addresses.ts';
 import { givenUp, type Sought, tooLate, unbindable, unreachable } from './failures.ts';
 import type { Channel } from './hello.ts';
 import { centerAddress } from './known-centers.ts';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
 import jwt from 'jsonwebtoken';
-import { isLoopback } from '../address.ts';
+import { isLoopback } from '../../shared/address.ts';
 import type { Clock } from '../clock.ts';
 import type { CenterIdentity } from '../identity.ts';
 

@@ -2,8 +2,9 @@
 // often that it could harm whoever is there.
 import { isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { isLoopback, plainAddress } from '../../shared/address.ts';
 import { asParleyError, ParleyError } from '../../shared/errors.ts';
-import { endpoint, isLoopback, plainAddress } from '../addresses.ts';
+import { endpoint } from '../addresses.ts';
 import { firstOf, interleaved } from '../race.ts';
 import { attemptDelayMs, type Credentials, dialLink, secureLink } from '../socket.ts';
 import type { Candidate } from './introduction.ts';

@@ -1,7 +1,8 @@
 // The peer's own port: who may come, and how many at once. Whoever does not prove a key that was introduced learns nothing.
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { endpoint, isLoopback, plainAddress } from '../addresses.ts';
+import { isLoopback, plainAddress } from '../../shared/address.ts';
+import { endpoint } from '../addresses.ts';
 import { type Credentials, secureLink } from '../socket.ts';
 import type { Pairing } from './pairing.ts';
 

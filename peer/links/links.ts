@@ -3,12 +3,13 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { isLoopback } from '../../shared/address.ts';
 import { selfSigned } from '../../shared/certificate.ts';
 import { asParleyError, ParleyError } from '../../shared/errors.ts';
 import { fingerprint, publicDer } from '../../shared/identity.ts';
 import type { parley } from '../../shared/protocol.js';
 import { safeLine } from '../../shared/text.ts';
-import { type CanLive, isLoopback } from '../addresses.ts';
+import type { CanLive } from '../addresses.ts';
 import type { Connection } from '../connection.ts';
 import type { OutgoingMessage, PeerEvent } from '../events.ts';
 import type { Feed } from '../feed.ts';

@@ -1,5 +1,6 @@
 // Opening two NATs or firewalls from inside, both at one moment: each takes the other's packets for answers.
-import { endpoint, plainAddress } from '../addresses.ts';
+import { plainAddress } from '../../shared/address.ts';
+import { endpoint } from '../addresses.ts';
 import { type Credentials, dialLink, secureLink } from '../socket.ts';
 import type { LinkChannel } from './link.ts';
 

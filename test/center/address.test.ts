@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { countedAddress, plainAddress } from '../../center/address.ts';
+import { countedAddress } from '../../center/address.ts';
 
 describe('countedAddress', () => {
   it('of IPv4 is the address, also inside IPv6', () => {
@@ -27,13 +27,5 @@ describe('countedAddress', () => {
   it('of anything else is what it was', () => {
     expect(countedAddress('')).to.equal('');
     expect(countedAddress('/run/parley.sock')).to.equal('/run/parley.sock');
-  });
-});
-
-describe('plainAddress', () => {
-  it('of IPv4 in IPv6 is IPv4, of all else the address itself', () => {
-    expect(plainAddress('::ffff:192.0.2.1')).to.equal('192.0.2.1');
-    expect(plainAddress('192.0.2.1')).to.equal('192.0.2.1');
-    expect(plainAddress('2001:db8::1')).to.equal('2001:db8::1');
   });
 });
