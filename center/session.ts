@@ -74,7 +74,8 @@ export class Session implements Paced, Timeout {
         if (position >= 0) return this.#ack(this.state.member, position);
       }
     }
-    this.#frame(decodeFrame(bytes, start, end));
+    // What is asked for may take longer than these bytes are good, and what is decoded points into them.
+    this.#frame(decodeFrame(Buffer.from(bytes.subarray(start, end))));
   }
 
   /** The view of mail is of a message in these bytes. */

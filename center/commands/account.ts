@@ -147,8 +147,7 @@ function provenKey({ key, signature, token, mac }: Proof, { binding, ticket }: G
   if (!key || !(isTicketed || (signature && verifyProof(key, peerProof(binding), signature)))) {
     throw new ParleyError('bad_signature', 'The peer did not prove that it holds its key.');
   }
-  // The bytes of the frame are only good during the call.
-  return { der: Buffer.from(key), fingerprint: fingerprint(key), isTicketed };
+  return { der: key, fingerprint: fingerprint(key), isTicketed };
 }
 
 function displaceOlder(session: Session, { account, generation }: Credentials, toOlder: string): void {

@@ -36,7 +36,7 @@ export class Outboxes {
     // What its recipients stored meanwhile must be in the store before it is read.
     this.#schedule.saveAll();
     outbox.marks = 'reading';
-    const marks = await this.#store.outbox(sender, Uint8Array.from(id)).catch((error: unknown) => {
+    const marks = await this.#store.outbox(sender, id).catch((error: unknown) => {
       outbox.marks = 'unread';
       throw error;
     });

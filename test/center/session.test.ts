@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { expect } from 'chai';
 import { runAdmin } from '../../center/admin.ts';
 import { ParleyError } from '../../shared/errors.ts';
@@ -194,6 +195,30 @@ describe('session', () => {
       expect((await again.refused({ attach })).code).to.equal('wrong_state');
       again.message(google.account, 8, 'Here I am');
       await again.sees('accepted');
+    });
+
+    it('attaches the outbox that was named, whatever others send meanwhile', async () => {
+      // Over TLS each has its bytes for itself.
+      await center.stop();
+      center = await TestCenter.start({ plain: true });
+      const [seas, google] = [await center.join('seas'), await center.join('google')];
+      seas.message(google.account, 7, 'Hello');
+      await seas.sees('accepted');
+      const again = await center.connect();
+      Object.assign(again, { key: seas.key, outbox: seas.outbox });
+      await again.greet();
+      const proof = again.proof();
+      let isBack = false;
+      const back = again.enter({ resume: { token: seas.token, ...proof, attach: { outbox: seas.outbox } } });
+      const came = back.finally(() => {
+        isBack = true;
+      });
+      // The center reads all plain connections into one buffer.
+      for (let number = 1; !isBack; number++) {
+        google.message(seas.account, number, 'x'.repeat(2000));
+        await immediate();
+      }
+      expect((await came).attached?.highestNumber).to.equal(7);
     });
 
     it('goes on where it cannot attach, and says why when asked', async () => {
