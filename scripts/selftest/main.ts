@@ -31,6 +31,7 @@ const program = new Command('center selftest')
   .option('--seed <n>', 'the seed of an earlier run, to run it again', whole(0))
   .option('--peers <n>', 'how many peers', whole(2), 6)
   .option('--messages <n>', 'sent in each round', whole(1), 1200)
+  .option('--plain', 'without TLS, as a center that was started with --plain')
   .option('--dir <dir>', 'where to work; default: beside the data of a center, so on the same disk')
   .option('--keep', 'leave the files there, also where nothing was found')
   .option('--json', 'the verdict as one JSON object')
@@ -45,6 +46,7 @@ const options = program.opts<{
   seed?: number;
   peers: number;
   messages: number;
+  plain?: boolean;
   dir?: string;
   keep?: boolean;
   json?: boolean;
@@ -100,10 +102,10 @@ process.channel?.unref();
 /** Whether the files are worth keeping: something was found. */
 async function run(dir: string): Promise<boolean> {
   const centerCommand = [process.execPath, new URL(`../../center/bin${ending}`, import.meta.url).pathname];
-  const { rounds, peers, messages } = options;
+  const { rounds, peers, messages, plain = false } = options;
   const { signal } = interruption;
   const verdict = await runSelftest({
-    ...{ rounds, seed, dir, peers, messages, centerCommand, signal },
+    ...{ rounds, seed, dir, peers, messages, centerCommand, plain, signal },
     onProgress: showProgress,
   });
   const seconds = Math.round((performance.now() - startedMs) / 1000);
@@ -129,7 +131,7 @@ async function run(dir: string): Promise<boolean> {
       ['faults', counts(faults)],
       ['rounds', rounds],
       ['seconds', seconds],
-      ['seed', `${seed}   (run it again: --rounds ${rounds} --seed ${seed})`],
+      ['seed', `${seed}   (run it again: --rounds ${rounds} --seed ${seed}${plain ? ' --plain' : ''})`],
     ];
     for (const [name, value] of rows) process.stdout.write(`${name.padEnd(12)}${value}\n`);
     for (const example of examples) process.stdout.write(`  ${example}\n`);

@@ -35,8 +35,7 @@ export class Member {
     this.#onCrash = onCrash;
   }
 
-  /** listens: whether others can reach it directly. */
-  start({ port, listens }: { port: number; listens: boolean }): void {
+  start(how: Pick<PeerOrders, 'port' | 'plain' | 'listens'>): void {
     const dataDir = dataDirOf(this.#dir, this.name);
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const peer = fork(new URL(`./peer-process${ending}`, import.meta.url), {
@@ -58,7 +57,7 @@ export class Member {
     });
     peer.on('error', () => undefined);
     const ledger = ledgerPath(this.#dir, this.name);
-    const orders: PeerOrders = { name: this.name, password, port, dataDir, ledger, isNew: this.#isNew, listens };
+    const orders: PeerOrders = { name: this.name, password, dataDir, ledger, isNew: this.#isNew, ...how };
     peer.send(orders, () => undefined);
   }
 

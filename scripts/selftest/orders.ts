@@ -9,6 +9,8 @@ export interface PeerOrders {
   /** File to which the peer writes what it was told and what it showed. */
   ledger: string;
   isNew: boolean;
+  /** Whether the center has no TLS. */
+  plain: boolean;
   /** Whether others can reach it directly; else its private links are relayed. */
   listens: boolean;
 }

@@ -49,6 +49,7 @@ async function run(orders: PeerOrders): Promise<void> {
     host: '127.0.0.1',
     port: orders.port,
     dataDir: orders.dataDir,
+    plain: orders.plain,
     ...(orders.listens ? { listen: { host: '127.0.0.1', port: 0 } } : {}),
   });
   let lines = '';

@@ -22,6 +22,8 @@ export interface SelftestOptions {
   messages: number;
   /** How to run the center, before its own arguments. */
   centerCommand: string[];
+  /** Without TLS between the center and the peers. */
+  plain?: boolean;
   /** Only these; default: all. */
   faults?: readonly Fault[];
   /** Ends it early: it throws, and nothing that it started runs any more. */
@@ -90,7 +92,8 @@ class Selftest {
     const names = Array.from({ length: peers }, (_, index) => `peer${index + 1}`);
     this.#members = names.map((name) => new Member(name, dir, this.children, (how) => this.#crashed(name, how)));
     const onCrash = (how: string): void => this.#crashed('the center', how);
-    this.#center = new CenterProcess(centerCommand, join(dir, 'center'), this.children, onCrash);
+    const command = [...centerCommand, ...(options.plain ? ['--plain'] : [])];
+    this.#center = new CenterProcess(command, join(dir, 'center'), this.children, onCrash);
     this.#talk = new Talk(this.#random, names);
   }
 
@@ -212,7 +215,8 @@ class Selftest {
   }
 
   #startPeer(member: Member): void {
-    member.start({ port: this.#port, listens: this.#random.chance(0.5) });
+    const { plain = false } = this.#options;
+    member.start({ port: this.#port, plain, listens: this.#random.chance(0.5) });
   }
 
   async #until(holds: () => boolean, timeoutMs: number, what: string): Promise<void> {

@@ -17,9 +17,13 @@ describe('the self-test, in short', function () {
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-  it('finds nothing lost, duplicated or reordered', async () => {
+  for (const plain of [false, true]) {
+    it(`finds nothing lost, duplicated or reordered, ${plain ? 'without' : 'over'} TLS`, () => findsNothing(plain));
+  }
+
+  async function findsNothing(plain: boolean): Promise<void> {
     const centerCommand = program('center');
-    const verdict = await runSelftest({ rounds: 8, seed, dir, peers: 4, messages: 400, centerCommand });
+    const verdict = await runSelftest({ rounds: 8, seed, dir, peers: 4, messages: 400, centerCommand, plain });
     const { lost, duplicated, reordered, failed, crashed, examples } = verdict;
     expect({ lost, duplicated, reordered, failed, crashed }, `seed ${seed}: ${examples.join('; ')}`).to.deep.equal({
       lost: 0,
@@ -29,5 +33,5 @@ describe('the self-test, in short', function () {
       crashed: 0,
     });
     expect(verdict.accepted).to.be.greaterThan(1000);
-  });
+  }
 });
