@@ -1,8 +1,8 @@
 // Introductions: tokens with which two peers recognise each other without the center, and where each may be found.
 import { randomBytes } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
-import jwt from 'jsonwebtoken';
 import { isLoopback } from '../../shared/address.ts';
+import { jwt } from '../../shared/jwt.ts';
 import type { Clock } from '../clock.ts';
 import type { CenterIdentity } from '../identity.ts';
 
@@ -31,7 +31,7 @@ export function issueIntroduction(
   const expiresAtMs = Math.min(consentUntilMs, now + dayMs);
   const peers = [asker, giver].map(({ account, key }) => ({ account: String(account), key }));
   const payload = { peers, iat: Math.floor(now / 1000), exp: Math.floor(expiresAtMs / 1000) };
-  const token = jwt.sign(payload, identity.tokenKey, {
+  const token = jwt().sign(payload, identity.tokenKey, {
     algorithm,
     header: { alg: algorithm, typ: type },
     issuer: identity.centerId.toString('hex'),

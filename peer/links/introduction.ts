@@ -1,8 +1,8 @@
 // Introductions as the peer holds them: whom it may link with, by which key, where to look, and until when.
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import jwt from 'jsonwebtoken';
 import { ParleyError } from '../../shared/errors.ts';
 import { tokenKeyProof, verifyProof } from '../../shared/identity.ts';
+import { jwt } from '../../shared/jwt.ts';
 import type { parley } from '../../shared/protocol.js';
 import { safeLine } from '../../shared/text.ts';
 
@@ -102,7 +102,7 @@ export class IntroductionJudge {
     if (token.length > maxTokenLength) throw new ParleyError('bad_token', 'The introduction is too long.');
     let payload: unknown;
     try {
-      const { header, payload: claims } = jwt.verify(token, this.#key, {
+      const { header, payload: claims } = jwt().verify(token, this.#key, {
         algorithms: ['ES256'],
         issuer: this.#issuer,
         audience: 'parley-introduction',
