@@ -156,7 +156,7 @@ async function setPassword(name: string, password: string, services: AdminServic
   checkPassword(password);
   const account = await accountOf(name, services);
   const hash = await hashPatiently(password, services);
-  if ((await services.store.setPassword(account.id, hash, null)) === 'gone') throw unknownAccount(name);
+  if ((await services.store.setPassword(account.id, hash)) === 'gone') throw unknownAccount(name);
   services.live?.accountChanged(account.id);
   services.live?.endSessions(account.id, 'password_changed', 'The operator has set a new password. Log in again.');
   return {};

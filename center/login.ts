@@ -48,6 +48,8 @@ export interface LoggedIn {
 /** Somebody who may come in, if the account's record, read last of all, still says so. */
 export interface Admission {
   account: number;
+  /** Of the session that has begun with it; a resume begins none. */
+  generation?: number;
   /** From the answer on nothing may wait, not even a promise, until whatever ends a session finds this one. */
   record(): Promise<AccountRecord | null>;
   /** Throws where the session has ended meanwhile. */
@@ -137,7 +139,8 @@ function whyEnded(account: AccountRecord | null, jti: string, now: number): Parl
 
 /**
  * Changes the password: every session ends, and a new one begins. The old password counts for lockout. Throws
- * bad_password (the new one), bad_credentials, locked, suspended, banned, busy, account_deleted.
+ * bad_password (the new one), bad_credentials, locked, suspended, banned, busy, account_deleted; password_changed or
+ * displaced where that happened meanwhile, and timeout where the connection is gone: then nothing was changed.
  */
 export async function changePassword(
   services: LoginServices,
@@ -145,20 +148,25 @@ export async function changePassword(
   request: { oldPassword: string; newPassword: string; key: string },
   from: From,
 ): Promise<LoggedIn> {
-  const { store, passwords } = services;
+  const { store, passwords, clock } = services;
   const { oldPassword, newPassword, key } = request;
   checkPassword(newPassword);
   const account = await store.account(id);
   if (account === null || account.state === 'removed') throw gone();
   await judge(services, { name: account.name, password: oldPassword, key, account }, from);
   const passwordHash = await passwords.hash(newPassword);
-  await confirm(services, account);
+  refuseBanned(account, clock.now());
+  // Whoever resumed this session meanwhile has not asked for it, and nobody would hear of the next one.
+  if (from.isConnected?.() === false) throw new ParleyError('timeout', 'The connection is gone.');
   // Of sessions before this one nobody shall be told that they were displaced.
   const session = newSession(services, key, nextLogin(account.generation, null));
-  const changed = await store.setPassword(id, passwordHash, session);
+  const changed = await store.changePassword(account, passwordHash, session);
   if (changed === 'gone') throw gone();
-  const now = await confirmBegun(services, { ...account, passwordHash }, session);
-  return loggedIn(services, now, changed.generation, session);
+  if (changed === 'conflict') {
+    await confirm(services, account);
+    throw new ParleyError('displaced', displacedText);
+  }
+  return loggedIn(services, changed, changed.generation, session);
 }
 
 /** Whether the password is this account's, counted for lockout; returns if it is. For what asks for it again. */
@@ -195,6 +203,7 @@ export function admit({ store }: Pick<LoginServices, 'store'>, loggedIn: LoggedI
   const { account, jti, generation } = loggedIn;
   return {
     account: account.id,
+    generation,
     record: () => store.account(account.id),
     enter(record) {
       if (record?.session?.jti === jti) return loggedIn;
@@ -228,20 +237,6 @@ async function confirm({ store, clock }: LoginServices, verified: AccountRecord)
     throw new ParleyError('password_changed', 'The password was changed. Please log in again.');
   }
   return account;
-}
-
-/** Whoever was banned, or got another password, before this session began: that did not end it. */
-async function confirmBegun(
-  services: LoginServices,
-  verified: AccountRecord,
-  { jti }: SessionRecord,
-): Promise<AccountRecord> {
-  try {
-    return await confirm(services, verified);
-  } catch (error) {
-    await services.store.endSession(verified.id, jti);
-    throw error;
-  }
 }
 
 function newSession({ clock }: LoginServices, key: string, login: Login | null): SessionRecord {

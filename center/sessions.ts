@@ -11,6 +11,8 @@ const maxAddresses = 50_000;
 interface Address {
   unauthenticated: number;
   authenticated: number;
+  /** Being judged: they may be authenticated soon. */
+  entering: number;
   /** New connections in the minute that began then. */
   recent: number;
   minuteStartMs: number;
@@ -108,11 +110,21 @@ export class Sessions {
     this.#all.add(session);
   }
 
-  /** Throws busy where the address has as many sessions as it may. To be asked before a login ends any other session. */
-  admit({ counted, loopback }: Origin): void {
-    if (!loopback && this.#address(counted).authenticated >= this.#limits.maxSessionsPerAddress) {
+  /**
+   * A login begins. Throws busy where the address has as many sessions as it may, those included that are being judged:
+   * before it ends any other session.
+   */
+  enter({ counted, loopback }: Origin): void {
+    const address = this.#address(counted);
+    if (!loopback && address.authenticated + address.entering >= this.#limits.maxSessionsPerAddress) {
       throw new ParleyError('busy', 'Too many sessions from your address.');
     }
+    address.entering++;
+  }
+
+  /** The login that began is judged. */
+  entered({ counted }: Origin): void {
+    this.#address(counted).entering--;
   }
 
   /** The peer has proved a token: it does not count as a new connection of its address. */
@@ -147,7 +159,7 @@ export class Sessions {
     let address = this.#addresses.get(key);
     if (!address) {
       this.#forgetOldest();
-      address = { unauthenticated: 0, authenticated: 0, recent: 0, minuteStartMs: now };
+      address = { unauthenticated: 0, authenticated: 0, entering: 0, recent: 0, minuteStartMs: now };
       this.#addresses.set(key, address);
     }
     if (now - address.minuteStartMs >= minuteMs) {
@@ -159,8 +171,8 @@ export class Sessions {
 
   #forgetOldest(): void {
     if (this.#addresses.size < maxAddresses) return;
-    for (const [key, { unauthenticated, authenticated }] of this.#addresses) {
-      if (unauthenticated + authenticated > 0) continue;
+    for (const [key, { unauthenticated, authenticated, entering }] of this.#addresses) {
+      if (unauthenticated + authenticated + entering > 0) continue;
       this.#addresses.delete(key);
       return;
     }

@@ -9,8 +9,6 @@ import { admissibleLocal } from '../links/introductions.ts';
 import {
   type Admission,
   admit,
-  changePassword,
-  checkOwnPassword,
   displacedText,
   type From,
   type LoggedIn,
@@ -20,9 +18,12 @@ import {
 } from '../login.ts';
 import type { Credentials, Member } from '../member.ts';
 import type { Session } from '../session.ts';
+import type { Timeout } from '../wheel.ts';
 import type { Answer } from './table.ts';
 
 const outboxIdBytes = 16;
+/** What is said during a resume waits no longer for its answer. */
+const mostHeldMs = 500;
 /** How often a login looks for the mailbox of its account until that counts as gone. */
 const maxOpenings = 3;
 const continuedText = 'The session goes on over another connection.';
@@ -55,12 +56,16 @@ export function login(session: Session, body: parley.Login.$Properties): Promise
 }
 
 export async function resume(session: Session, body: parley.Resume.$Properties): Promise<Answer> {
-  const { connection } = session;
-  // With a ticket's TLS it came with Hello, and the answers go in one as well.
+  const { connection, services } = session;
+  // With a ticket's TLS it came with Hello, and the answers go in one as well. Not for long: without an answer to Hello, or
+  // to a heartbeat, a peer takes the center for gone.
+  const over: Timeout = { dueTick: 0, expire: () => connection.release() };
   connection.hold();
+  services.wheel.schedule(over, mostHeldMs);
   try {
     return await resumeAndAttach(session, body);
   } finally {
+    services.wheel.cancel(over);
     connection.release();
   }
 }
@@ -78,7 +83,7 @@ async function resumeAndAttach(session: Session, body: parley.Resume.$Properties
   return { reply: { welcome: { ...answer.reply.welcome, ...attached.reply } }, after: attached.after };
 }
 
-function origin(session: Session): From {
+export function origin(session: Session): From {
   const { address, loopback, counted } = session.from;
   return {
     address,
@@ -98,11 +103,12 @@ async function enter(
   if (session.state.name !== 'greeted') throw new ParleyError('wrong_state', 'This connection is logged in.');
   const { greeting } = session.state;
   const { sessions, presence, store, mail, tickets } = session.services;
-  sessions.admit(session.from);
+  sessions.enter(session.from);
   session.state = { name: 'entering', greeting };
+  let admission: Admission | undefined;
   try {
     const key = provenKey(proof, greeting, session.from.ticket !== null);
-    const admission = await judge(key, origin(session));
+    admission = await judge(key, origin(session));
     let mailbox: Mailbox | undefined;
     let loggedIn: LoggedIn;
     let tries = 0;
@@ -134,8 +140,25 @@ async function enter(
     return { reply: { welcome: { ...welcome(loggedIn), ...ticket } } };
   } catch (error) {
     if (session.state.name === 'entering') session.awaitLogin(greeting);
+    // The login has ended the session of whoever is there, though it goes no further itself.
+    if (admission?.generation !== undefined) endOlder(session, admission.account, admission.generation);
     throw error;
+  } finally {
+    sessions.entered(session.from);
   }
+}
+
+/** Ends a session of the account that one of this generation has replaced, whose connection does not know it yet. */
+export function endOlder(
+  session: Session,
+  account: number,
+  generation: number,
+  code: 'displaced' | 'password_changed' = 'displaced',
+): void {
+  const live = session.services.sessions.of(account);
+  if (!live || live === session || live.state.name !== 'member' || live.state.member.generation >= generation) return;
+  const text = code === 'displaced' ? displacedText : 'The password was changed. Please log in again.';
+  live.end(new ParleyError(code, text), 'later');
 }
 
 /** isByTls: the ticket was shown, and its secret proved, when TLS began. */
@@ -159,7 +182,7 @@ function displaceOlder(session: Session, { account, generation }: Credentials, t
   if (toOlder === displacedText) void session.services.links.accountEnded(account, 'displaced');
 }
 
-function welcome({ account, generation, token, tokenExpiresAtMs }: LoggedIn): parley.Welcome.$Properties {
+export function welcome({ account, generation, token, tokenExpiresAtMs }: LoggedIn): parley.Welcome.$Properties {
   return { account: account.id, name: account.name, token, tokenExpiresAtMs, generation };
 }
 
@@ -204,74 +227,16 @@ function joinLinks(session: Session, member: Member, body: parley.Attach.$Proper
 }
 
 export async function logout(session: Session, { keepToken }: parley.Logout.$Properties): Promise<Answer> {
-  const { account, jti } = memberOf(session);
-  if (!keepToken) await session.services.store.endSession(account, jti);
-  await session.services.links.accountEnded(account, 'logged_out');
+  const { account, jti, generation } = memberOf(session);
+  const { store, sessions, links } = session.services;
+  if (!keepToken) await store.endSession(account, jti);
+  const live = sessions.of(account);
+  if (live && live !== session) {
+    // A resume that the store had before has taken this one's place: what has ended is over there, too.
+    const isSame = live.state.name === 'member' && live.state.member.generation === generation;
+    if (keepToken || !isSame) return { reply: { done: {} } };
+    live.end(new ParleyError('logged_out', 'You have logged out.'), 'now');
+  }
+  await links.accountEnded(account, 'logged_out');
   return { reply: { done: {} }, after: () => session.finish() };
-}
-
-export async function passwd(session: Session, body: parley.Passwd.$Properties): Promise<Answer> {
-  const member = memberOf(session);
-  const { oldPassword, newPassword } = body;
-  const request = { oldPassword: oldPassword ?? '', newPassword: newPassword ?? '', key: member.key };
-  const loggedIn = await changePassword(session.services, member.account, request, origin(session));
-  member.jti = loggedIn.jti;
-  member.generation = Math.max(member.generation, loggedIn.generation);
-  member.mailbox.setGeneration(loggedIn.generation);
-  await session.services.links.accountEnded(member.account, 'password_changed');
-  return { reply: { welcome: welcome(loggedIn) } };
-}
-
-/** The account takes no more mail; when its own is drained it goes, and the connection is told. */
-export async function deleteAccount(session: Session, { password }: parley.DeleteAccount.$Properties): Promise<Answer> {
-  const member = memberOf(session);
-  const { store, mail } = session.services;
-  if (!member.outbox) throw new ParleyError('wrong_state', 'Attach comes before DeleteAccount.');
-  if (member.deleting) throw new ParleyError('wrong_state', 'The account is being deleted.');
-  await checkOwnPassword(
-    session.services,
-    member.account,
-    { password: password ?? '', key: member.key },
-    origin(session),
-  );
-  memberOf(session);
-  member.deleting = true;
-  member.mailbox.close();
-  try {
-    // Where the store takes nothing, nothing is deleted.
-    await mail.settle(member.mailbox);
-    memberOf(session);
-    if ((await store.setState(member.account, 'closing')) === 'gone') {
-      throw new ParleyError('account_deleted', 'The account was deleted.');
-    }
-  } catch (error) {
-    member.deleting = false;
-    if (session.state.name === 'member') member.mailbox.reopen();
-    throw error;
-  }
-  return { reply: { done: {} }, after: () => member.mailbox.drain(() => void removeDrained(session, member)) };
-}
-
-async function removeDrained(session: Session, member: Member): Promise<void> {
-  const { store, mail, presence, sessions, links, log } = session.services;
-  try {
-    // Asked for in the turn that found the mailbox empty: nothing comes into it, and nobody opens the account again,
-    // between that and the removal. With the removal go the consents that tell whom it concerns.
-    const [partners, outcome] = await Promise.all([
-      links.partners(member.account),
-      store.removeAccount(member.account),
-    ]);
-    if (outcome === 'waiting') throw new Error('mail waits in a mailbox that was drained');
-    member.deleting = false;
-    links.endWith(partners, member.account, 'account_deleted');
-    const deleted = new ParleyError('account_deleted', `The account ${member.name} is deleted.`);
-    session.end(deleted, 'now');
-    // Who came back too late.
-    sessions.of(member.account)?.end(deleted, 'now');
-    presence.remove(member.account);
-    mail.forget(member.account);
-  } catch (error) {
-    log.error({ err: error, account: member.account }, 'an account could not be deleted');
-    session.end(new ParleyError('internal', 'The account could not be deleted now. It is open again.'), 'later');
-  }
 }

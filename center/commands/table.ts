@@ -1,9 +1,10 @@
 // Every request that a peer can make: in which state of the connection, and what it does. A new request is a row here.
 import type { parley } from '../../shared/protocol.js';
 import type { Session, SessionState } from '../session.ts';
-import { attach, deleteAccount, login, logout, passwd, register, resume } from './account.ts';
+import { attach, login, logout, register, resume } from './account.ts';
 import { allow, consents, deny, getAddress, introduce, punch, revoke, tunnelOpen } from './links.ts';
 import { broadcast, fetch, heartbeat, hold, withdraw } from './messages.ts';
+import { deleteAccount, passwd } from './own-account.ts';
 import { block, blocked, lookup, online, users } from './people.ts';
 
 /** The body of the one reply: a result or an error. */

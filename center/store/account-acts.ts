@@ -32,6 +32,7 @@ type AccountActs = Pick<
   | 'resumeSession'
   | 'endSession'
   | 'setPassword'
+  | 'changePassword'
   | 'setBan'
   | 'setState'
   | 'removeAccount'
@@ -177,13 +178,20 @@ export function accountActs(
       if (row && (jti === null || row.jti === jti || row.next_jti === jti)) clearSession.run(id);
     },
 
-    setPassword(id, passwordHash, session) {
-      const row = find(id);
-      if (!row) return 'gone';
+    setPassword(id, passwordHash) {
+      if (!find(id)) return 'gone';
       setHash.run(passwordHash, id);
-      if (session) return { generation: begin(row, session) };
       clearSession.run(id);
-      return { generation: row.generation };
+      return 'done';
+    },
+
+    changePassword(judged, passwordHash, session) {
+      const row = find(judged.id);
+      if (!row) return 'gone';
+      if (row.jti !== session.jti && !isAsJudged(row, judged)) return 'conflict';
+      setHash.run(passwordHash, row.id);
+      const generation = begin(row, session);
+      return { ...recordOf(row), passwordHash, generation, session };
     },
 
     setBan(id, untilMs, reason) {

@@ -100,6 +100,7 @@ class SqliteStore implements Store {
   readonly resumeSession = this.#act('resumeSession');
   readonly endSession = this.#act('endSession');
   readonly setPassword = this.#act('setPassword');
+  readonly changePassword = this.#act('changePassword');
   readonly setBan = this.#act('setBan');
   readonly setState = this.#act('setState');
   readonly removeAccount = this.#act('removeAccount');

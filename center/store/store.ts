@@ -129,12 +129,14 @@ export interface Store {
   ): Promise<AccountRecord | null>;
   /** Ends that session if it is the live one (jti may be either of its two); null ends any. */
   endSession(id: number, jti: string | null): Promise<void>;
-  /** Ends every session, then, if given, begins this one (as claimSession does); without one the generation stays. */
-  setPassword(
-    id: number,
+  /** Ends every session. */
+  setPassword(id: number, passwordHash: string): Promise<'done' | 'gone'>;
+  /** Ends every session, then begins this one: of an account that is still as it was judged, as claimSession does. */
+  changePassword(
+    judged: Pick<AccountRecord, 'id' | 'generation' | 'passwordHash' | 'bannedUntilMs'>,
     passwordHash: string,
-    session: SessionRecord | null,
-  ): Promise<{ generation: number } | 'gone'>;
+    session: SessionRecord,
+  ): Promise<AccountRecord | 'conflict' | 'gone'>;
   /** Ends every session where untilMs is not null. */
   setBan(id: number, untilMs: number | null, reason: string): Promise<'done' | 'gone'>;
   setState(id: number, state: 'open' | 'closing'): Promise<'done' | 'gone'>;

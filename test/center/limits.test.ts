@@ -570,8 +570,9 @@ describe('limits of addresses', () => {
 
   /** As a session that logs in. */
   function enter(from: Origin, account: number): void {
-    sessions.admit(from);
+    sessions.enter(from);
     sessions.authenticated({ from } as never, account);
+    sessions.entered(from);
   }
 
   it('maxUnauthenticatedPerAddress: at once', () => {
@@ -604,8 +605,21 @@ describe('limits of addresses', () => {
     }
     nowMs += 60_000;
     const [place] = connect(1);
-    expect(() => sessions.admit(place!)).to.throw('Too many sessions from your address.');
+    expect(() => sessions.enter(place!)).to.throw('Too many sessions from your address.');
     expect(sessions.hasLiveSession('192.0.2.1')).to.equal(true);
+  });
+
+  it('maxSessionsPerAddress: those that are being judged count', () => {
+    for (let account = 1; account <= 255; account++) {
+      nowMs += 2000;
+      enter(connect(1)[0]!, account);
+    }
+    nowMs += 60_000;
+    const [one, another] = connect(2);
+    sessions.enter(one!);
+    expect(() => sessions.enter(another!)).to.throw('Too many sessions from your address.');
+    sessions.entered(one!);
+    sessions.enter(another!);
   });
 
   it('loopback is free of those, but counts in the whole', () => {

@@ -297,7 +297,7 @@ describe('login', () => {
       const passwordHash = await passwords.hash('winter is here');
       const claim = store.claimSession.bind(store);
       sinon.stub(store, 'claimSession').callsFake(async (judged, ...more) => {
-        await store.setPassword(judged.id, passwordHash, null);
+        await store.setPassword(judged.id, passwordHash);
         return claim(judged, ...more);
       });
       await refused(loginSeas(), 'password_changed');
@@ -397,7 +397,7 @@ describe('login', () => {
       const ends: (() => Promise<unknown>)[] = [
         () => store.endSession(id, null),
         elsewhere,
-        async () => store.setPassword(id, await passwords.hash(password), null),
+        async () => store.setPassword(id, await passwords.hash(password)),
         async () => {
           await store.setBan(id, Number.POSITIVE_INFINITY, '');
           await store.setBan(id, null, '');
@@ -469,6 +469,15 @@ describe('login', () => {
     const change = (oldPassword = password, newPassword = 'winter is here') =>
       changePassword(services, first.account.id, { oldPassword, newPassword, key: 'key 1' }, here);
 
+    /** Does this when the password has been judged, right before the store is asked. */
+    function precede(act: (judged: { id: number }) => Promise<unknown>): void {
+      const changeInStore = store.changePassword.bind(store);
+      sinon.stub(store, 'changePassword').callsFake(async (judged, ...more) => {
+        await act(judged);
+        return changeInStore(judged, ...more);
+      });
+    }
+
     beforeEach(async () => {
       first = await registerSeas({ name: 'Seas' });
     });
@@ -501,13 +510,30 @@ describe('login', () => {
     });
 
     it('gives no session to an account that was banned meanwhile', async () => {
-      const set = store.setPassword.bind(store);
-      sinon.stub(store, 'setPassword').callsFake(async (id, hash, session) => {
-        await store.setBan(id, Number.POSITIVE_INFINITY, '');
-        return set(id, hash, session);
-      });
+      precede(({ id }) => store.setBan(id, Number.POSITIVE_INFINITY, ''));
       await refused(change(), 'banned');
       expect((await store.account(first.account.id))?.session).to.equal(null);
+    });
+
+    it('does not replace a password that the operator has set meanwhile', async () => {
+      const byOperator = await passwords.hash('autumn is here');
+      precede(({ id }) => store.setPassword(id, byOperator));
+      await refused(change(), 'password_changed');
+      expect(await store.account(first.account.id)).to.include({ passwordHash: byOperator, session: null });
+    });
+
+    it('changes nothing where somebody has logged in meanwhile', async () => {
+      precede(() => loginSeas({ key: 'key 2' }));
+      await refused(change(), 'displaced');
+      await loginSeas();
+    });
+
+    it('changes nothing for whoever is gone', async () => {
+      const from = { ...here, isConnected: () => false };
+      const asked = { oldPassword: password, newPassword: 'winter is here', key: 'key 1' };
+      await refused(changePassword(services, first.account.id, asked, from), 'timeout');
+      await expectLive(first);
+      await loginSeas();
     });
 
     it('of two at once leaves one password and one session', async () => {

@@ -204,16 +204,33 @@ export function accountConformance(test: StoreUnderTest): void {
       await test.store.endSession(2, null);
     });
 
-    it('sets a password: every session ends, and one can begin', async () => {
+    it('sets a password: every session ends', async () => {
       await test.store.claimSession(judged(1), session('one'), '::1');
-      expect(await test.store.setPassword(1, 'new', session('two'))).to.deep.include({ generation: 2 });
-      expect(await test.store.setPassword(1, 'new', session('two'))).to.deep.include({ generation: 2 });
-      const resumed = await test.store.resumeSession(1, 'one', null, '::1');
-      expect(resumed).to.deep.include({ passwordHash: 'new', session: session('two') });
-      expect(await test.store.setPassword(1, 'newer', null)).to.deep.include({ generation: 2 });
+      expect(await test.store.setPassword(1, 'new')).to.equal('done');
       await test.reopen();
-      expect(await test.store.account(1)).to.deep.include({ passwordHash: 'newer', session: null });
-      expect(await test.store.setPassword(2, 'new', null)).to.equal('gone');
+      expect(await test.store.account(1)).to.deep.include({ passwordHash: 'new', generation: 1, session: null });
+      expect(await test.store.setPassword(2, 'new')).to.equal('gone');
+    });
+
+    it('changes a password: every session ends, and one begins', async () => {
+      await test.store.claimSession(judged(1), session('one'), '::1');
+      const changed = { passwordHash: 'new', generation: 2, session: session('two') };
+      expect(await test.store.changePassword(judged(1, 1), 'new', session('two'))).to.deep.include(changed);
+      expect(await test.store.changePassword(judged(1, 1), 'new', session('two'))).to.deep.include(changed);
+      expect(await test.store.resumeSession(1, 'one', null, '::1')).to.deep.include(changed);
+      await test.reopen();
+      expect(await test.store.account(1)).to.deep.include(changed);
+      expect(await test.store.changePassword({ ...judged(1), id: 2 }, 'new', session('two'))).to.equal('gone');
+    });
+
+    it('changes no password of an account that is not as it was judged', async () => {
+      await test.store.claimSession(judged(1), session('one'), '::1');
+      const before = await test.store.account(1);
+      for (const other of [{ generation: 0 }, { passwordHash: 'another' }, { bannedUntilMs: 5 }]) {
+        const asked = test.store.changePassword({ ...judged(1, 1), ...other }, 'new', session('two'));
+        expect(await asked, JSON.stringify(other)).to.equal('conflict');
+      }
+      expect(await test.store.account(1)).to.deep.equal(before);
     });
 
     it('bans: the session ends; without end; and lifts the ban', async () => {
@@ -282,7 +299,7 @@ export function accountConformance(test: StoreUnderTest): void {
     it('does nothing for one that is removed', async () => {
       await test.store.removeAccount(1);
       expect(await test.store.claimSession(judged(1), session('one'), '::1')).to.equal('gone');
-      expect(await test.store.setPassword(1, 'x', null)).to.equal('gone');
+      expect(await test.store.setPassword(1, 'x')).to.equal('gone');
       expect(await test.store.setBan(1, 5, '')).to.equal('gone');
       expect(await test.store.setState(1, 'open')).to.equal('gone');
       expect(await test.store.append(1, makeRun({ first: 1 }))).to.equal('gone');
