@@ -60,7 +60,7 @@ export class Links {
     this.#ends = new ConsentEnds({ ...options, onOver: (giver, asker) => this.#timeOver(giver, asker) });
     this.#probes = new Probes({
       ...options,
-      isAttached: (session) => this.#attached.get(session.account) === session,
+      isAttached: (session) => this.#isAttached(session),
       onVerified: async (session) =>
         this.#introduceAll(session, await options.store.consents(session.account, options.clock.now())),
     });
@@ -83,12 +83,16 @@ export class Links {
   }
 
   detach(session: LinkSession): void {
-    if (this.#attached.get(session.account) === session) this.#attached.delete(session.account);
+    if (this.#isAttached(session)) this.#attached.delete(session.account);
     this.tunnels.leave(session);
   }
 
+  #isAttached(session: LinkSession): boolean {
+    return this.#attached.get(session.account) === session;
+  }
+
   #send(session: LinkSession, frame: parley.Frame.$Properties): void {
-    if (this.#attached.get(session.account) === session) session.send(frame);
+    if (this.#isAttached(session)) session.send(frame);
   }
 
   // --- consent --------------------------------------------------------------------------------------
@@ -163,8 +167,10 @@ export class Links {
     return between.sort((a, b) => b.untilMs - a.untilMs)[0] ?? null;
   }
 
-  async #live(one: number, other: number): Promise<ConsentRecord> {
-    const consent = await this.#consent(one, other);
+  async #live(session: LinkSession, other: number): Promise<ConsentRecord> {
+    const consent = await this.#consent(session.account, other);
+    // It may have ended meanwhile: nothing would ever end what is begun for it now.
+    if (!this.#isAttached(session)) throw new ParleyError('wrong_state', 'This connection takes no part in links.');
     if (!consent) throw new ParleyError('no_consent', 'Neither of you lets the other reach it directly.');
     return consent;
   }
@@ -173,7 +179,7 @@ export class Links {
 
   /** Introduces the two again, on demand. Throws no_consent. */
   async introduce(session: LinkSession, other: number): Promise<void> {
-    this.#introduceAgain(await this.#live(session.account, other));
+    this.#introduceAgain(await this.#live(session, other));
   }
 
   /** A port that could not be reached before may have been opened since. */
@@ -247,7 +253,7 @@ export class Links {
 
   /** Lets both dial each other at one moment. Throws no_consent, unknown_account where the other is away, rate_limited, unsupported. */
   async punch(session: LinkSession, account: number): Promise<void> {
-    await this.#live(session.account, account);
+    await this.#live(session, account);
     const other = this.#attachedAs(account);
     if (session.reach.loopback || other.reach.loopback) {
       throw new ParleyError('unsupported', 'There is no NAT between peers that reach the center over loopback.');
@@ -270,7 +276,7 @@ export class Links {
 
   /** Throws no_consent, unknown_account where the other is away, busy, quota. */
   async openTunnel(session: LinkSession, account: number): Promise<{ tunnel: number; creditBytes: number }> {
-    await this.#live(session.account, account);
+    await this.#live(session, account);
     return this.tunnels.open(session, this.#attachedAs(account));
   }
 }
