@@ -34,7 +34,8 @@ export class Probes {
   async look(session: LinkSession): Promise<void> {
     const { limits, wheel, probe, isAttached, onVerified } = this.#options;
     const { address, listenPort } = session.reach;
-    if (listenPort < firstUserPort) return;
+    // For one that is gone nobody is looked at: its account's next connection would have to wait for its own look.
+    if (listenPort < firstUserPort || !isAttached(session)) return;
     const before = this.#probed.get(session.account);
     const waitMs = before === undefined ? 0 : before + limits.probeIntervalMs - wheel.nowMs;
     if (waitMs > 0) return this.#lookLater(session, waitMs);
@@ -49,7 +50,6 @@ export class Probes {
     this.#waiting.add(session);
     const expire = (): void => {
       this.#waiting.delete(session);
-      if (!this.#options.isAttached(session)) return;
       this.look(session).catch((error: unknown) => {
         this.#options.log.warn({ err: error, account: session.account }, 'a peer could not be introduced again');
       });

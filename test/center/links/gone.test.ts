@@ -1,4 +1,9 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import { expect } from 'chai';
+import { selfSigned } from '../../../shared/certificate.ts';
+import { linkAlpnProtocol } from '../../../shared/version.ts';
 import { overriding, Room } from '../../helpers/room.ts';
 import type { WirePeer } from '../../helpers/wire.ts';
 
@@ -19,6 +24,11 @@ describe('links of a connection that ends while the store is asked', () => {
             const consents = await store.consents(...asked);
             await gate?.promise;
             return consents;
+          },
+          consentsAndRequests: async (...asked) => {
+            const both = await store.consentsAndRequests(...asked);
+            await gate?.promise;
+            return both;
           },
         })),
     });
@@ -66,5 +76,27 @@ describe('links of a connection that ends while the store is asked', () => {
     await seas.attach();
     expect(await seas.ask({ punch: { account: google.account } })).to.have.property('done');
     expect(await google.sees('punchAt')).to.include({ account: seas.account });
+  });
+
+  it('are not looked at, and those of the next connection are at once', async () => {
+    const server = tls.createServer({
+      ...(await selfSigned(seas.key)),
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: [linkAlpnProtocol],
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port: listenPort } = server.address() as AddressInfo;
+    seas.destroy();
+    while (room.services.sessions.count > 1) await google.fence();
+    seas = await room.resume(seas);
+    // A port that nobody listens at: what is found there says nothing of the other one.
+    await goAfter(seas, () => seas.send({ request: 1000, attach: { outbox: seas.outbox, listenPort: 1024 } }));
+    seas = await room.resume(seas);
+    await seas.attach({ listenPort });
+    const isVerified = ({ introduction }: { introduction?: { candidates?: unknown[] | null } | null }): boolean =>
+      (introduction?.candidates?.length ?? 0) > 0;
+    await google.take(isVerified, 'a verified candidate');
+    server.close();
   });
 });
