@@ -81,8 +81,10 @@ export class Outbox {
   unresolvedBytes = 0;
   /** Delivered and not acknowledged: their receipts will come. */
   inWindow = 0;
-  /** Whether its marks were read from the store. */
-  marks: 'unread' | 'reading' | 'read' = 'unread';
+  /** Its marks were read from the store. */
+  isRead = false;
+  /** While they are read: for all who wait for them. */
+  reading: Promise<void> | null = null;
   /** The flow of the last message: conversations go to one recipient for a while. */
   lastFlow: Flow | null = null;
   lastToLow = 0;
@@ -230,7 +232,7 @@ export class Outbox {
 
   /** Nothing would be lost by forgetting it. */
   get idle(): boolean {
-    if (this.session || this.marks === 'reading' || this.unresolvedMessages > 0 || this.inWindow > 0) return false;
+    if (this.session || this.reading || this.unresolvedMessages > 0 || this.inWindow > 0) return false;
     for (const flow of this.flows.values()) if (flow.unsaved || flow.changed || flow.held) return false;
     return true;
   }

@@ -32,23 +32,25 @@ export class Outboxes {
     const outbox = this.#outbox(sender, id);
     outbox.belongTo(name, own);
     outbox.forgetRefusals();
-    if (outbox.marks === 'read') return outbox;
+    if (outbox.isRead) return outbox;
+    outbox.reading ??= this.#read(outbox, id).finally(() => {
+      outbox.reading = null;
+    });
+    await outbox.reading;
+    return outbox;
+  }
+
+  async #read(outbox: Outbox, id: Uint8Array): Promise<void> {
     // What its recipients stored meanwhile must be in the store before it is read.
     this.#schedule.saveAll();
-    outbox.marks = 'reading';
-    const marks = await this.#store.outbox(sender, id).catch((error: unknown) => {
-      outbox.marks = 'unread';
-      throw error;
-    });
-    for (const mark of marks) {
+    for (const mark of await this.#store.outbox(outbox.sender, id)) {
       const flow = outbox.flow(mark.recipient);
       flow.placed = Math.max(flow.placed, mark.accepted);
       flow.marked = Math.max(flow.marked, mark.accepted);
       flow.accepted = Math.max(flow.accepted, mark.accepted);
       flow.stored = Math.max(flow.stored, mark.stored);
     }
-    outbox.marks = 'read';
-    return outbox;
+    outbox.isRead = true;
   }
 
   /** The flow of a message that was read back from the store; its outbox id is in these bytes, from start to end. */

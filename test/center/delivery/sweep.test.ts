@@ -122,6 +122,31 @@ describe('what leaves memory', () => {
     await again.isStored(google.account, 1);
   });
 
+  it('is not an outbox whose marks one connection waits for when another one has them', async () => {
+    const [seas, google] = [await room.register('seas'), await room.register('google')];
+    const attaches = async (peer: WirePeer): Promise<PromiseWithResolvers<void>> => {
+      const gate = Promise.withResolvers<void>();
+      outboxGate = gate;
+      peer.send({ request: 1000, attach: { outbox: peer.outbox } });
+      await peer.fence();
+      await room.services.store.time();
+      return gate;
+    };
+    const first = await attaches(seas);
+    const again = await room.resume(seas);
+    const second = await attaches(again);
+    first.resolve();
+    await again.fence();
+    sweep();
+    second.resolve();
+    await again.sees('attached');
+    again.message(google.account, 1, 'text');
+    await again.isAccepted(google.account, 1);
+    await google.attach();
+    expect(await google.reads()).to.equal('<seas>: text');
+    await again.isStored(google.account, 1);
+  });
+
   it('is not a mailbox that messages wait for', async () => {
     const [seas, google] = [await room.join('seas'), await room.register('google')];
     google.destroy();
