@@ -2,6 +2,7 @@
 import { errorCodes, ParleyError } from '../../shared/errors.ts';
 import { receiptRoom } from './codec.ts';
 import type { Mail } from './mail.ts';
+import type { Outbox } from './outbox.ts';
 
 /** A notice: its number in the outbox of such notices, and its frame at a position. */
 export interface CenterNotice {
@@ -13,6 +14,8 @@ export class Notices {
   readonly #mail: Mail;
   /** For each account that is being sent some: settles when the last ones are. */
   readonly #last = new Map<number, Promise<void>>();
+  /** For each outbox that some are on their way from: settles when they are answered. */
+  readonly #answered = new Map<Outbox, Promise<void>>();
 
   constructor(mail: Mail) {
     this.#mail = mail;
@@ -38,7 +41,12 @@ export class Notices {
     const mailbox = await this.#mail.openMailbox(account);
     const outbox = mailbox && (await this.#mail.openOutbox(0, '', outboxId, mailbox));
     if (!outbox) return;
-    if (mailbox.state === 'gone') return this.#send(account, outboxId, notices);
+    // The session of an outbox hears of those to one account.
+    const others = this.#answered.get(outbox);
+    if (others || mailbox.state === 'gone') {
+      await others;
+      return this.#send(account, outboxId, notices);
+    }
     // Whoever is being deleted gets them as well: it may not come to that, and this is said once.
     const flow = outbox.flow(account);
     const fresh = notices.filter(({ number }) => number > flow.placed);
@@ -60,9 +68,15 @@ export class Notices {
     for (const { number, encode } of fresh) {
       mailbox.placeFrame(flow, number, (position) => encode(position, this.#mail.receivedAtMs));
     }
-    await accepted.promise.finally(() => {
+    const answered = accepted.promise.finally(() => {
+      this.#answered.delete(outbox);
       outbox.session = null;
       pool.release(receipts);
     });
+    this.#answered.set(
+      outbox,
+      answered.catch(() => undefined),
+    );
+    await answered;
   }
 }

@@ -58,6 +58,12 @@ describe('delivery of notices', () => {
       await again.hasNot(isDeliver);
     });
 
+    it('come to two at once', async () => {
+      const both = [await room.join('seas'), await room.join('google')];
+      await Promise.all(both.map((to, index) => sendNotices(to, [index + 1])));
+      for (const to of both) expect(await to.sees('deliver')).to.have.property('undeliverable');
+    });
+
     it('come to an account that is being deleted, which goes when it has them', async () => {
       const [seas, google] = [await room.join('seas'), await room.join('google')];
       google.message(seas.account, 1, 'one');
