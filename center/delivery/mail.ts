@@ -211,6 +211,8 @@ export class Mail implements Office {
 
   /** Counts anew what is in the store: after something was taken away there. */
   async recount(): Promise<void> {
+    // What peers have stored is taken off here already, and must be there before it is counted.
+    this.schedule.saveAll();
     const before = this.storedBytes;
     this.storedBytes += (await this.store.totalBytes()) - before;
   }

@@ -236,6 +236,18 @@ describe('delivery that is refused', () => {
       await seas.isAccepted(bing.account, 2);
     });
 
+    it('count nothing that was stored, though it was not saved yet', async () => {
+      await open();
+      const [seas, google] = [await room.join('seas'), await room.register('google')];
+      send(seas, google.account, 1, 3);
+      await seas.isAccepted(google.account, 3);
+      await google.attach();
+      await reads(google, 1, 3);
+      await seas.isStored(google.account, 3);
+      await room.services.mail.recount();
+      expect(room.services.mail.storedBytes).to.equal(0);
+    });
+
     it('count what is read back after the mailbox was out of memory', async () => {
       await open({ limits: { mailboxMessages: 10, mailboxSenderShare: 2 } });
       const seas = await room.join('seas');
