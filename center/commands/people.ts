@@ -93,13 +93,18 @@ export async function block(session: Session, { name, on }: parley.Block.$Proper
   if (account.id === self) throw new ParleyError('bad_name', 'You cannot block yourself.');
   if (on && mailbox.blocks.size >= maxBlocks)
     throw new ParleyError('rate_limited', `At most ${maxBlocks} can be blocked.`);
-  // In force for whatever reaches the center from now on; the reply says that it is also kept.
+  const isOn = on ?? false;
   const before = mailbox.blocks.has(account.id);
-  mailbox.blocks.set(account.id, on ?? false);
+  // In force for whatever reaches the center from now on; the reply says that it is also kept.
+  mailbox.blocks.set(account.id, isOn);
   try {
-    await store.setBlock(self, account.id, on ?? false);
+    await store.setBlock(self, account.id, isOn);
+    // Once more: a request before this one may have failed meanwhile, and been undone.
+    mailbox.blocks.set(account.id, isOn);
   } catch (error) {
-    mailbox.blocks.set(account.id, before);
+    // What was in force before may be what another request asked for, and was not kept either.
+    const kept = await store.blocks(self).catch(() => null);
+    mailbox.blocks.set(account.id, kept ? kept.includes(account.id) : before);
     throw error;
   }
   if (on) await session.services.links.end(self, account.id, 'blocked');

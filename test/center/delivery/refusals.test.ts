@@ -195,6 +195,35 @@ describe('delivery that is refused', () => {
       send(seas, google.account, 1, 1);
       await reads(google, 1, 1);
     });
+
+    it('are in force as they are kept, where some of several at once are not', async () => {
+      const cases = [
+        { asked: [true, true], fail: [true, true] },
+        { asked: [true, false], fail: [true, true] },
+        { asked: [true, true], fail: [true, false] },
+        { asked: [true, false], fail: [false, true] },
+      ];
+      let fail: boolean[] = [];
+      await room.close();
+      await open({
+        wrap: (store) =>
+          overriding(store, (store) => ({
+            setBlock: async (...asked) => {
+              if (!fail.shift()) return store.setBlock(...asked);
+              await store.time();
+              throw new StoreError('failed', 'a test');
+            },
+          })),
+      });
+      const [seas, google] = [await room.join('seas'), await room.join('google')];
+      for (const next of cases) {
+        fail = [...next.fail];
+        await Promise.all(next.asked.map((on) => google.ask({ block: { name: 'seas', on } })));
+        const isKept = (await room.services.store.blocks(google.account)).includes(seas.account);
+        expect(room.services.mail.mailbox(google.account)?.blocks.has(seas.account)).to.equal(isKept);
+        await google.ask({ block: { name: 'seas', on: false } });
+      }
+    });
   });
 
   describe('quotas', () => {
