@@ -39,3 +39,8 @@ export class ConsentEnds {
     wheel.schedule(end, Math.max(0, untilMs - clock.now()));
   }
 }
+
+/** With whom the account has this consent. */
+export function otherOf({ giver, asker }: ConsentRecord, account: number): number {
+  return giver === account ? asker : giver;
+}

@@ -7,7 +7,7 @@ import type { CenterLimits } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import type { ConsentRecord, Store } from '../store/store.ts';
 import type { Wheel } from '../wheel.ts';
-import { ConsentEnds } from './consent-ends.ts';
+import { ConsentEnds, otherOf } from './consent-ends.ts';
 import { candidatesOf, issueIntroduction, type Reach } from './introductions.ts';
 import { Probes } from './probes.ts';
 import { pairOf, remember } from './remembered.ts';
@@ -100,8 +100,11 @@ export class Links {
   /** One asks for the other's address. With a consent already there, both are introduced. */
   async ask(asker: LinkSession, target: number): Promise<void> {
     const { store, clock } = this.#options;
-    const consent = await this.#consent(asker.account, target);
-    if (consent) return this.#introduceAgain(consent);
+    const consent = await this.#withConsent(asker.account, target, (consent) => {
+      if (consent) this.#introduceAgain(consent);
+      return consent;
+    });
+    if (consent) return;
     const answer = await store.askAddress(target, asker.account, clock.now(), dayMs);
     const session = this.#attached.get(target);
     // Whoever was denied is not told so, and cannot ask again and again.
@@ -161,25 +164,33 @@ export class Links {
     }
   }
 
-  async #consent(one: number, other: number): Promise<ConsentRecord | null> {
-    const consents = await this.#options.store.consents(one, this.#options.clock.now());
-    const between = consents.filter((consent) => otherOf(consent, one) === other);
-    return between.sort((a, b) => b.untilMs - a.untilMs)[0] ?? null;
+  /**
+   * Acts on the consent between the two at the very answer of the store, without another promise in between: an end that the
+   * store was asked for later comes later, and is told later.
+   */
+  #withConsent<Done>(one: number, other: number, act: (consent: ConsentRecord | null) => Done): Promise<Done> {
+    const { store, clock } = this.#options;
+    return store.consents(one, clock.now()).then((consents) => {
+      const between = consents.filter((consent) => otherOf(consent, one) === other);
+      return act(between.sort((a, b) => b.untilMs - a.untilMs)[0] ?? null);
+    });
   }
 
-  async #live(session: LinkSession, other: number): Promise<ConsentRecord> {
-    const consent = await this.#consent(session.account, other);
-    // It may have ended meanwhile: nothing would ever end what is begun for it now.
-    if (!this.#isAttached(session)) throw new ParleyError('wrong_state', 'This connection takes no part in links.');
-    if (!consent) throw new ParleyError('no_consent', 'Neither of you lets the other reach it directly.');
-    return consent;
+  /** Throws no_consent where there is none. */
+  #withLive<Done>(session: LinkSession, other: number, act: (consent: ConsentRecord) => Done): Promise<Done> {
+    return this.#withConsent(session.account, other, (consent) => {
+      // It may have ended meanwhile: nothing would ever end what is begun for it now.
+      if (!this.#isAttached(session)) throw new ParleyError('wrong_state', 'This connection takes no part in links.');
+      if (!consent) throw new ParleyError('no_consent', 'Neither of you lets the other reach it directly.');
+      return act(consent);
+    });
   }
 
   // --- introductions --------------------------------------------------------------------------------
 
   /** Introduces the two again, on demand. Throws no_consent. */
-  async introduce(session: LinkSession, other: number): Promise<void> {
-    this.#introduceAgain(await this.#live(session, other));
+  introduce(session: LinkSession, other: number): Promise<void> {
+    return this.#withLive(session, other, (consent) => this.#introduceAgain(consent));
   }
 
   /** A port that could not be reached before may have been opened since. */
@@ -237,10 +248,11 @@ export class Links {
   }
 
   /** Both are told, and what is relayed between them ends, unless there is another consent, or the same one goes on. */
-  async #timeOver(giver: number, asker: number): Promise<void> {
-    const other = await this.#consent(giver, asker);
-    if (other) this.#ends.watch(other);
-    else this.#tellEnd(giver, asker, 'revoked');
+  #timeOver(giver: number, asker: number): Promise<void> {
+    return this.#withConsent(giver, asker, (other) => {
+      if (other) this.#ends.watch(other);
+      else this.#tellEnd(giver, asker, 'revoked');
+    });
   }
 
   // --- where there is no direct way ---------------------------------------------------------------------
@@ -252,8 +264,11 @@ export class Links {
   }
 
   /** Lets both dial each other at one moment. Throws no_consent, unknown_account where the other is away, rate_limited, unsupported. */
-  async punch(session: LinkSession, account: number): Promise<void> {
-    await this.#live(session, account);
+  punch(session: LinkSession, account: number): Promise<void> {
+    return this.#withLive(session, account, () => this.#punch(session, account));
+  }
+
+  #punch(session: LinkSession, account: number): void {
     const other = this.#attachedAs(account);
     if (session.reach.loopback || other.reach.loopback) {
       throw new ParleyError('unsupported', 'There is no NAT between peers that reach the center over loopback.');
@@ -275,14 +290,9 @@ export class Links {
   }
 
   /** Throws no_consent, unknown_account where the other is away, busy, quota. */
-  async openTunnel(session: LinkSession, account: number): Promise<{ tunnel: number; creditBytes: number }> {
-    await this.#live(session, account);
-    return this.tunnels.open(session, this.#attachedAs(account));
+  openTunnel(session: LinkSession, account: number): Promise<{ tunnel: number; creditBytes: number }> {
+    return this.#withLive(session, account, () => this.tunnels.open(session, this.#attachedAs(account)));
   }
 }
 
 const maxConsentMs = 365 * dayMs;
-
-function otherOf({ giver, asker }: ConsentRecord, account: number): number {
-  return giver === account ? asker : giver;
-}

@@ -133,6 +133,18 @@ describe('links, the center', () => {
     expect((await google.ask({ introduce: { account: seas.account } })).error).to.include({ code: 'no_consent' });
   });
 
+  it('introduces nobody after a revoke, though it was asked for before', async () => {
+    await consented();
+    const asked = Array.from({ length: 12 }, () => seas.ask({ getAddress: { name: 'google' } }));
+    await google.ask({ revoke: { name: 'seas' } });
+    await Promise.all(asked);
+    for (const peer of [seas, google]) {
+      await peer.fence();
+      const told = peer.received.filter(({ introduction, linkEnd }) => introduction ?? linkEnd);
+      expect(told.at(-1)).to.have.property('linkEnd').that.is.an('object');
+    }
+  });
+
   it('tells both when the time of a consent is over, and ends what is relayed', async () => {
     await google.ask({ allow: { name: 'seas', forMs: 2000 } });
     await seas.sees('introduction');
