@@ -5,6 +5,8 @@ import type { KnownKey } from './private-store.ts';
 
 /** setTimeout takes no more. */
 const maxTimerMs = 2_147_483_647;
+/** An introduction that has run out is asked for so often. */
+const askAgainMs = 10_000;
 
 type State =
   | { kind: 'unknown' }
@@ -60,9 +62,9 @@ export class Standing {
     return this.#state.kind === 'ended' ? this.#state.ending : null;
   }
 
-  /** Whether this is the consent that the other side has ended, and the center has yet to hear of it. */
+  /** Whether this is the consent that one of the two has ended, and the center has yet to hear of it. */
   isOver({ fresh, consentUntilMs }: Introduction): boolean {
-    if (this.#state.kind !== 'ended' || this.#state.by !== 'other' || fresh) return false;
+    if (this.#state.kind !== 'ended' || this.#state.by === 'center' || fresh) return false;
     const { ending, introduction } = this.#state;
     return ending.away === null && introduction?.consentUntilMs === consentUntilMs;
   }
@@ -111,6 +113,12 @@ export class Standing {
   /** Until the next introduction nothing may be linked. */
   end(name: string, code: string, by: EndedBy): Ending {
     const introduction = this.#state.kind === 'unknown' ? null : this.#state.introduction;
+    const before = this.#state;
+    if (before.kind === 'ended' && before.by !== 'center' && by === 'center' && before.ending.code === code) {
+      // It has heard of it now. Who has ended it is known here, and not by what the center says.
+      this.#state = { ...before, by };
+      return before.ending;
+    }
     const ending = endingOf({ name, code, own: by === 'user', introduction, nowMs: this.#options.nowMs() });
     this.#state = { kind: 'ended', ending, by, introduction };
     this.#stopWatching();
@@ -125,8 +133,11 @@ export class Standing {
   #watchExpiry({ consentUntilMs, expiresAtMs }: Introduction): void {
     this.#stopWatching();
     const untilMs = Math.min(consentUntilMs, expiresAtMs);
-    const leftMs = Math.min(Math.max(0, untilMs - this.#options.nowMs()), maxTimerMs);
-    this.#expiry = setTimeout(() => this.#lookAtExpiry(), leftMs);
+    this.#lookIn(Math.min(Math.max(0, untilMs - this.#options.nowMs()), maxTimerMs));
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#expiry = setTimeout(() => this.#lookAtExpiry(), delayMs);
     this.#expiry.unref();
   }
 
@@ -136,7 +147,11 @@ export class Standing {
     const now = this.#options.nowMs();
     if (introduction.consentUntilMs <= now) this.#options.onExpired('consent');
     else if (introduction.expiresAtMs > now) this.#watchExpiry(introduction);
-    else this.#options.onExpired('introduction');
+    else {
+      this.#options.onExpired('introduction');
+      // Until there is another, or none: the center may never answer, and may go.
+      if (this.introduction === introduction) this.#lookIn(Math.min(askAgainMs, introduction.consentUntilMs - now));
+    }
   }
 
   #stopWatching(): void {

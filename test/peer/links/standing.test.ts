@@ -83,6 +83,29 @@ describe('the standing of another account', () => {
     expect(expired).to.deep.equal(['introduction', 'consent']);
   });
 
+  it('asks for another introduction until there is one, but not beyond the end of the consent', () => {
+    standing.meet(introduction({ consentUntilMs: hourMs + 25_000 }));
+    clock.tick(hourMs + 24_999);
+    expect(expired).to.deep.equal(['introduction', 'introduction', 'introduction']);
+    clock.tick(1);
+    expect(expired.slice(3)).to.deep.equal(['consent']);
+  });
+
+  it('knows who has ended it, also when the center has heard of it', () => {
+    standing.meet(introduction());
+    standing.end('google', 'revoked', 'user');
+    expect(standing.end('google', 'revoked', 'center')).to.include({ own: true, reason: 'You revoked the consent.' });
+    expect(standing.isOver(introduction({ fresh: false }))).to.equal(false);
+    expect(standing.end('google', 'blocked', 'center')).to.include({ own: false });
+  });
+
+  it('is not introduced anew by what was said before the center heard that the user has ended it', () => {
+    standing.meet(introduction());
+    standing.end('google', 'revoked', 'user');
+    expect(standing.isOver(introduction({ fresh: false }))).to.equal(true);
+    expect(standing.isOver(introduction({ fresh: true }))).to.equal(false);
+  });
+
   it('waits for an end that is further away than a timer can wait', () => {
     standing.meet(introduction({ consentUntilMs: 60 * dayMs, expiresAtMs: 60 * dayMs }));
     clock.tick(60 * dayMs - 1);
