@@ -10,6 +10,7 @@ import { safeText } from '../shared/text.ts';
 import { ticketMac } from '../shared/ticket.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { type CenterHello, type Channel, checkHello, nonceBytes, ownHello, readHello } from './hello.ts';
+import { tokenEndCodes } from './session-end.ts';
 import type { Ticket } from './ticket.ts';
 
 /** What a center may send in one frame, whatever it says: an account page or a message fits many times. */
@@ -288,5 +289,5 @@ function silent(): ParleyError {
 /** What an open request is told: the reason, but never mistaken for the center's answer to it. */
 function broken(reason: ParleyError): ParleyError {
   const { code, message } = reason;
-  return code === 'timeout' || code === 'disconnected' ? new ParleyError('disconnected', message) : reason;
+  return tokenEndCodes.has(code) || code === 'cancelled' ? reason : new ParleyError('disconnected', message);
 }

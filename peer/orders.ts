@@ -39,6 +39,8 @@ export class Orders {
   readonly #file: OrderFile;
   readonly #notice: (text: string) => void;
   #orders: Order[];
+  /** The center is being asked now. */
+  readonly #giving = new Set<Order>();
   #ask: Ask | null = null;
   #retry: NodeJS.Timeout | null = null;
 
@@ -51,7 +53,7 @@ export class Orders {
 
   /** True where nothing may be linked: the center may not have heard yet that it is over. */
   bars(account: number, name: string): boolean {
-    return this.#orders.some(
+    return [...this.#orders, ...this.#giving].some(
       (order) => order.kind !== 'unblock' && (order.account === account || sameName(order.name, name)),
     );
   }
@@ -64,6 +66,7 @@ export class Orders {
   async give(order: Order, ask: Ask): Promise<{ later: boolean }> {
     // What was ordered before of the same is not wanted any more.
     this.drop(order.kind, order.name);
+    this.#giving.add(order);
     try {
       await ask(frameOf(order));
       return { later: false };
@@ -71,6 +74,8 @@ export class Orders {
       if (asParleyError(error).code !== 'disconnected') throw error;
       this.#keep(order);
       return { later: true };
+    } finally {
+      this.#giving.delete(order);
     }
   }
 
@@ -78,6 +83,18 @@ export class Orders {
     const others = this.#without(order.kind, order.name);
     if (others.length >= maxOrders) throw new ParleyError('store_full', 'Too many orders wait for the center.');
     this.#save([...others, order]);
+  }
+
+  /** Does what an order that waits would undo: without it, and where it fails, the order waits again. */
+  async instead<Done>(kind: Order['kind'], name: string, act: () => Promise<Done>): Promise<Done> {
+    const waiting = this.#orders.find((order) => order.kind === kind && sameName(order.name, name));
+    this.drop(kind, name);
+    try {
+      return await act();
+    } catch (error) {
+      if (waiting) this.#keep(waiting);
+      throw error;
+    }
   }
 
   /** The user has ordered something else since, or the center has done it. */
@@ -111,13 +128,15 @@ export class Orders {
 
   async #carryOut(ask: Ask): Promise<void> {
     for (const order of this.#orders) {
+      // While others were asked for, the user may have thought otherwise.
+      if (!this.#orders.includes(order)) continue;
       let refusal: ParleyError | null = null;
       try {
         await ask(frameOf(order));
       } catch (error) {
         refusal = asParleyError(error);
       }
-      // Another connection begins anew; and the user may have thought otherwise meanwhile.
+      // Another connection begins anew.
       if (this.#ask !== ask) return;
       if (!this.#orders.includes(order)) continue;
       if (refusal && !refusals.has(refusal.code)) return this.#again(ask);

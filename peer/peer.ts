@@ -136,8 +136,8 @@ export class Peer implements PeerApi {
     checkName(name);
     const { forMs = 0, once = false } = options;
     const session = this.#session;
-    await session.request({ allow: { name, forMs, once } });
-    session.desk.orders.drop('revoke', name);
+    // A revoke that waits would go to the center after it, and meanwhile bar the introduction that it brings.
+    await session.desk.orders.instead('revoke', name, () => session.request({ allow: { name, forMs, once } }));
   }
 
   async deny(name: string): Promise<void> {

@@ -1,9 +1,11 @@
 // What is ordered while a real center is stopped: in force at once, kept over restarts, carried out when it is back.
 import { expect } from 'chai';
+import { openSqliteStore } from '../../../center/store/sqlite.ts';
 import type { PeerOptions } from '../../../peer/api.ts';
 import { type Order, Orders } from '../../../peer/orders.ts';
 import { ParleyError } from '../../../shared/errors.ts';
 import { all, codeOf, type HeardPeer, password, Town } from '../../helpers/peers.ts';
+import { overriding } from '../../helpers/room.ts';
 
 const own = { listen: { host: '127.0.0.1', port: 0 } };
 
@@ -114,6 +116,31 @@ describe('block and revoke while the center is away', () => {
     expect(text).to.match(/^The center could not carry out block nobody: /);
   });
 
+  it('is kept where the center stops before it has answered', async () => {
+    let gate: PromiseWithResolvers<void> | null = null;
+    town = await Town.open({
+      openStore: async (options) =>
+        overriding(await openSqliteStore(options), (store) => ({
+          accountNamed: async (name) => {
+            await gate?.promise;
+            return store.accountNamed(name);
+          },
+        })),
+    });
+    seas = await town.registered('seas');
+    google = await town.registered('google');
+    gate = Promise.withResolvers();
+    const ordered = seas.block('google');
+    const stopped = town.center.stop();
+    await seas.sees('disconnected');
+    expect(await ordered).to.deep.equal({ later: true });
+    gate.resolve();
+    gate = null;
+    await stopped;
+    await comesBack(seas);
+    await notice(seas, 'The center has heard of it now: block google.');
+  });
+
   it('is for a center that is away, not for one that refuses', async () => {
     await linked();
     expect(await codeOf(seas.block('nobody'))).to.equal('unknown_account');
@@ -143,6 +170,57 @@ describe('orders for the center', () => {
     for (let n = 0; n < 1000; n++) expect(await give('block', `u${n}`)).to.deep.equal({ later: true });
     await give('unblock', 'u7');
     expect(await codeOf(give('block', 'one more'))).to.equal('store_full');
+  });
+
+  it('bar whom they are about while the center is asked', async () => {
+    const orders = new Orders({ orders: () => null, saveOrders: ignore }, ignore);
+    const answer = Promise.withResolvers<void>();
+    const given = [
+      orders.give({ kind: 'revoke', name: 'Google', account: null }, () => answer.promise),
+      orders.give({ kind: 'block', name: 'seas', account: 7 }, () => answer.promise),
+      orders.give({ kind: 'unblock', name: 'other', account: 8 }, () => answer.promise),
+    ];
+    const barred = (): boolean[] => [orders.bars(5, 'google'), orders.bars(7, 'x'), orders.bars(8, 'other')];
+    expect(barred()).to.deep.equal([true, true, false]);
+    answer.resolve();
+    await Promise.all(given);
+    expect(barred()).to.deep.equal([false, false, false]);
+  });
+
+  it('are not carried out once the user has ordered otherwise', async () => {
+    const file = {
+      orders: () =>
+        JSON.stringify(['other', 'bob'].map((name) => ({ kind: 'unblock', name, account: null })) satisfies Order[]),
+      saveOrders: ignore,
+    };
+    const orders = new Orders(file, ignore);
+    const asked: unknown[] = [];
+    const answer = Promise.withResolvers<void>();
+    orders.attach((body) => {
+      asked.push(body.block);
+      return answer.promise;
+    });
+    await orders.give({ kind: 'block', name: 'bob', account: null }, async () => undefined);
+    answer.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(asked).to.deep.equal([{ name: 'other', on: false }]);
+  });
+
+  it('wait no more for what they would undo, unless that fails', async () => {
+    const orders = new Orders({ orders: () => null, saveOrders: ignore }, ignore);
+    const away = (): Promise<never> => Promise.reject(new ParleyError('disconnected', 'There is no connection.'));
+    await orders.give({ kind: 'revoke', name: 'google', account: null }, away);
+    const during: boolean[] = [];
+    const allow = (act: () => Promise<void>) =>
+      orders.instead('revoke', 'Google', () => {
+        during.push(orders.bars(0, 'google'));
+        return act();
+      });
+    expect(await codeOf(allow(away))).to.equal('disconnected');
+    expect(orders.bars(0, 'google')).to.equal(true);
+    await allow(async () => undefined);
+    expect(orders.bars(0, 'google')).to.equal(false);
+    expect(during).to.deep.equal([false, false]);
   });
 
   it('are not kept where the center refuses', async () => {
