@@ -27,6 +27,9 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'bad_frame',
 ]);
 
+/** The center may have carried it out, or not: to be asked again does no harm. */
+const unanswered: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['disconnected', 'timeout']);
+
 /** Where orders are kept, as text. */
 export interface OrderFile {
   orders(): string | null;
@@ -60,7 +63,8 @@ export class Orders {
 
   /**
    * Has it carried out at the center: now or, where that is away, when it is back. Returns which.
-   * @param ask throws disconnected where the center is away, what it answers where it refuses
+   * @param ask throws disconnected where the center is away, timeout where it does not answer, what it answers where it
+   * refuses
    * @throws ParleyError store_full where too many wait
    */
   async give(order: Order, ask: Ask): Promise<{ later: boolean }> {
@@ -71,8 +75,9 @@ export class Orders {
       await ask(frameOf(order));
       return { later: false };
     } catch (error) {
-      if (asParleyError(error).code !== 'disconnected') throw error;
+      if (!unanswered.has(asParleyError(error).code)) throw error;
       this.#keep(order);
+      if (this.#ask) this.#again(this.#ask);
       return { later: true };
     } finally {
       this.#giving.delete(order);
@@ -146,6 +151,7 @@ export class Orders {
   }
 
   #again(ask: Ask): void {
+    if (this.#retry) clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#carryOut(ask), retryMs);
     this.#retry.unref();
   }

@@ -1,5 +1,6 @@
 // What is ordered while a real center is stopped: in force at once, kept over restarts, carried out when it is back.
 import { expect } from 'chai';
+import sinon from 'sinon';
 import { openSqliteStore } from '../../../center/store/sqlite.ts';
 import type { PeerOptions } from '../../../peer/api.ts';
 import { type Order, Orders } from '../../../peer/orders.ts';
@@ -154,6 +155,8 @@ describe('block and revoke while the center is away', () => {
 });
 
 describe('orders for the center', () => {
+  afterEach(() => sinon.restore());
+
   const ignore = (): void => undefined;
 
   it('are not begun with a file that cannot be read', () => {
@@ -204,6 +207,23 @@ describe('orders for the center', () => {
     answer.resolve();
     await new Promise((resolve) => setImmediate(resolve));
     expect(asked).to.deep.equal([{ name: 'other', on: false }]);
+  });
+
+  it('are asked again where the center is there and has not answered in time', async () => {
+    const clock = sinon.useFakeTimers();
+    const told: string[] = [];
+    const orders = new Orders({ orders: () => null, saveOrders: ignore }, (text) => told.push(text));
+    const asked: unknown[] = [];
+    const ask = async (body: object): Promise<void> => {
+      asked.push(body);
+      if (asked.length === 1) throw new ParleyError('timeout', 'The center did not answer.');
+    };
+    orders.attach(ask);
+    expect(await orders.give({ kind: 'revoke', name: 'google', account: null }, ask)).to.deep.equal({ later: true });
+    await clock.tickAsync(60_000);
+    expect(asked).to.deep.equal([{ revoke: { name: 'google' } }, { revoke: { name: 'google' } }]);
+    expect(told).to.deep.equal(['The center has heard of it now: revoke google.']);
+    orders.detach();
   });
 
   it('wait no more for what they would undo, unless that fails', async () => {
