@@ -32,7 +32,8 @@ export class Tunnel extends Duplex {
 
   /** The center passed bytes on. */
   data(bytes: Uint8Array): void {
-    if (this.destroyed) return;
+    // What is empty would not count towards the credit, and could be kept without end.
+    if (this.destroyed || bytes.length === 0) return;
     this.#cameBytes += bytes.length;
     if (this.#cameBytes > this.#maxCameBytes) {
       this.destroy(new Error('The other side sent more than it may.'));

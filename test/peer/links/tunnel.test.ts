@@ -94,4 +94,14 @@ describe('a tunnel', () => {
     expect((await failed).message).to.include('more than it may');
     expect(far.destroyed).to.equal(true);
   });
+
+  it('keeps nothing of what is empty', () => {
+    let credits = 0;
+    const one = new Tunnel(7, creditBytes, () => credits++);
+    for (let i = 0; i < 1000; i++) one.data(Buffer.alloc(0));
+    // A credit goes out for each piece that was kept, when somebody reads.
+    one.read();
+    expect(credits).to.equal(0);
+    one.destroy();
+  });
 });
