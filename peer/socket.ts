@@ -272,6 +272,8 @@ export function secureLink(
     const onClose = (): void => fail('it was closed');
     const timer = setTimeout(() => fail('no answer'), handshakeTimeoutMs);
     tls.once('error', onError).once('close', onClose);
+    // TLS would not notice.
+    if (stream.destroyed) return fail('it was closed');
     tls.once(side === 'client' ? 'secureConnect' : 'secure', () => {
       const certificate = tls.getPeerX509Certificate();
       if (!certificate) return fail('the other side showed no key');

@@ -53,7 +53,16 @@ export class Tunnels {
   /** Asks for one to this account. Throws disconnected, and what the center answers. */
   async open(account: number): Promise<Tunnel> {
     if (!this.#connection) throw new ParleyError('disconnected', 'There is no connection to the center now.');
-    const { tunnelOpened } = await this.#connection.request({ tunnelOpen: { account } });
-    return this.opened(tunnelOpened ?? {});
+    const { promise, resolve, reject } = Promise.withResolvers<Tunnel>();
+    // In the turn in which the reply is read: what comes through the tunnel, or its end, may be right behind it.
+    this.#connection.ask({ tunnelOpen: { account } }, (reply) => {
+      if (reply instanceof ParleyError) return reject(reply);
+      try {
+        resolve(this.opened(reply.tunnelOpened ?? {}));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    return promise;
   }
 }
