@@ -21,6 +21,7 @@ const maxOpenRequests = 256;
 const maxEarlyNews = 256;
 /** Those and the receipts, up to two for each account that was ever written to. */
 const maxEarlyFrames = 100_000;
+const maxEarlyBytes = 16 * 1024 * 1024;
 const helloTimeoutMs = 10_000;
 const requestTimeoutMs = 60_000;
 const lingerMs = 2_000;
@@ -59,8 +60,9 @@ export class Connection {
   readonly #decoder = new FrameDecoder(maxHelloFrameBytes);
   readonly #replies = new Map<number, { settle: ReplyHandler; timer: NodeJS.Timeout }>();
   #handler: FrameHandler | null = null;
-  /** Frames that came before handle(). */
-  #early: parley.Frame[] = [];
+  /** Frames that came before handle(), not decoded: that can take twenty times the memory. */
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
   #lastRequest = 0;
   #output: Buffer[] = [];
   #heartbeats: Heartbeats | null = null;
@@ -134,7 +136,7 @@ export class Connection {
     this.#handler = handler;
     const early = this.#early;
     this.#early = [];
-    for (const frame of early) handler.onFrame(frame);
+    for (const bytes of early) handler.onFrame(decodeFrame(bytes));
     if (this.#state.kind === 'closed') handler.onClose(this.#state.reason);
   }
 
@@ -208,7 +210,7 @@ export class Connection {
   #receive(chunk: Buffer): void {
     this.#heartbeats?.heard();
     try {
-      this.#decoder.push(chunk, (bytes, start, end) => this.#take(decodeFrame(bytes, start, end)));
+      this.#decoder.push(chunk, (bytes, start, end) => this.#take(bytes, start, end));
     } catch (error) {
       // Before Hello it may be anything that answers.
       const isStrange = this.#state.kind === 'greeting';
@@ -216,13 +218,14 @@ export class Connection {
     }
   }
 
-  #take(frame: parley.Frame): void {
+  #take(bytes: Buffer, start: number, end: number): void {
     if (this.#state.kind === 'closed') return;
+    const frame = decodeFrame(bytes, start, end);
     if (frame.request === 0 && frame.error) this.close(readError(frame.error));
     else if (this.#state.kind === 'greeting') this.#greeted(frame, this.#state.greet);
     else if (frame.request !== 0) this.#reply(frame.request, frame);
     else if (this.#handler) this.#handler.onFrame(frame);
-    else this.#keepEarly(frame);
+    else this.#keepEarly(frame, bytes.subarray(start, end));
   }
 
   #greeted({ hello }: parley.Frame, greet: (hello: parley.Hello) => void): void {
@@ -234,11 +237,13 @@ export class Connection {
     }
   }
 
-  #keepEarly(frame: parley.Frame): void {
+  #keepEarly(frame: parley.Frame, bytes: Buffer): void {
     const isNews = frame.presence || frame.broadcastDeliver;
-    if (isNews && this.#early.length >= maxEarlyNews) return;
-    if (this.#early.length < maxEarlyFrames) this.#early.push(frame);
-    else this.close(new ParleyError('busy', 'The center sent too much before it was asked to.'));
+    const isFull = this.#early.length >= maxEarlyFrames || this.#earlyBytes + bytes.length > maxEarlyBytes;
+    if (isNews && (isFull || this.#early.length >= maxEarlyNews)) return;
+    if (isFull) return this.close(new ParleyError('busy', 'The center sent too much before it was asked to.'));
+    this.#early.push(Buffer.from(bytes));
+    this.#earlyBytes += bytes.length;
   }
 
   #reply(request: number, reply: parley.Frame | ParleyError): void {
