@@ -7,6 +7,8 @@ import { varintBytes, writeVarint } from '../../shared/varint.ts';
 const chunkBytes = 131_072;
 /** Waiting to be written; above it no more messages are taken, until half of it is gone. */
 const maxWaitingBytes = 524_288;
+/** Answers included, of which the other side can ask for any number. */
+const maxWithAnswersBytes = 1_048_576;
 /** Pieces of memory kept for the next turns. */
 const maxSpares = 8;
 
@@ -33,6 +35,11 @@ export class LinkOutput {
   /** False while too much waits to be written. */
   get hasRoom(): boolean {
     return this.#writingBytes + this.#used < maxWaitingBytes;
+  }
+
+  /** True where the other side asks and does not read. */
+  get isOverfull(): boolean {
+    return this.#writingBytes + this.#used > maxWithAnswersBytes;
   }
 
   /** Calls once when there is room again. */

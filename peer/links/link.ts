@@ -231,6 +231,8 @@ export class Link {
     this.#heard(performance.now());
     try {
       this.#decoder.push(bytes, (frame, start, end) => this.#take(decodeLinkFrame(frame, start, end)));
+      // Two that read slowly never get there: messages stop at half of it, and few answers are asked for meanwhile.
+      if (this.#output.isOverfull) throw lost('the other side does not read');
     } catch (error) {
       this.close(asParleyError(error));
     }

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { duplexPair, PassThrough } from 'node:stream';
+import { type Duplex, duplexPair, PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { Link } from '../../../peer/links/link.ts';
 import { LinkOutput } from '../../../peer/links/link-output.ts';
 import { type ErrorCode, errorCodes, isWireCode, ParleyError } from '../../../shared/errors.ts';
-import { decodeLinkFrame, FrameDecoder } from '../../../shared/frames.ts';
+import { decodeLinkFrame, encodeLinkFrame, FrameDecoder } from '../../../shared/frames.ts';
 
 describe('what a link says', () => {
   for (const resent of [false, true]) {
@@ -24,30 +24,56 @@ describe('what a link says', () => {
   }
 });
 
+/** A link that has said Hello, the other end of its stream, and why it was closed, as soon as it is. */
+function greeted(): { link: Link; other: Duplex; reasons: ParleyError[] } {
+  const [stream, other] = duplexPair();
+  const ignore = (): void => undefined;
+  const reasons: ParleyError[] = [];
+  const link = new Link({
+    channel: {
+      stream,
+      exporter: Buffer.alloc(32),
+      key: '',
+      isClient: true,
+      route: 'direct',
+      where: '',
+      localAddress: '',
+    },
+    token: '',
+    outbox: Buffer.alloc(16),
+    run: Buffer.alloc(8),
+    admit: ignore,
+    handler: {
+      ...{ onOpen: ignore, onMessage: ignore, onStored: ignore },
+      ...{ onVerify: ignore, onQuiet: ignore, onClose: (_link, reason) => reasons.push(reason) },
+    },
+  });
+  return { link, other, reasons };
+}
+
+describe('a link whose other side does not read', () => {
+  it('is closed when more than 1 MiB of answers wait', async () => {
+    const { link, other, reasons } = greeted();
+    const read = (bytes: Buffer): Promise<void> => new Promise((resolve) => other.write(bytes, () => resolve()));
+    await read(encodeLinkFrame({ hello: { version: 1, outbox: Buffer.alloc(16) } }));
+    const ping = encodeLinkFrame({ ping: { id: 2 ** 30 } });
+    const pings = Buffer.concat(Array.from({ length: 5_000 }, () => ping));
+    const { stream } = link.channel;
+    let mostBytes = 0;
+    for (let sent = 0; sent < 4_194_304 && !link.isClosed; sent += pings.length) {
+      await read(pings);
+      mostBytes = Math.max(mostBytes, stream.writableLength);
+    }
+    expect(reasons.map(({ message }) => message)).to.deep.equal(['The link was lost: the other side does not read.']);
+    expect(mostBytes).to.be.within(1_000_000, 1_048_576 + 2 * pings.length);
+    other.destroy();
+  });
+});
+
 describe('the end of a link', () => {
   /** The codes that the other end of a link hears when this one is closed for that reason. */
   async function heard(code: ErrorCode): Promise<string[]> {
-    const [stream, other] = duplexPair();
-    const ignore = (): void => undefined;
-    const link = new Link({
-      channel: {
-        stream,
-        exporter: Buffer.alloc(32),
-        key: '',
-        isClient: true,
-        route: 'direct',
-        where: '',
-        localAddress: '',
-      },
-      token: '',
-      outbox: Buffer.alloc(16),
-      run: Buffer.alloc(8),
-      admit: ignore,
-      handler: {
-        ...{ onOpen: ignore, onMessage: ignore, onStored: ignore },
-        ...{ onVerify: ignore, onQuiet: ignore, onClose: ignore },
-      },
-    });
+    const { link, other } = greeted();
     const codes: string[] = [];
     const decoder = new FrameDecoder(65_536);
     other.on('data', (bytes: Buffer) =>
