@@ -9,8 +9,8 @@ const chunkBytes = 131_072;
 const maxWaitingBytes = 524_288;
 /** Answers included, of which the other side can ask for any number. */
 const maxWithAnswersBytes = 1_048_576;
-/** Pieces of memory kept for the next turns. */
-const maxSpares = 8;
+/** Pieces of memory that the stream is given turn by turn, and that are kept for the next turns. */
+const maxPieces = 8;
 
 // LinkFrame { message = 2 { number = 1, sent_at_ms = 2, body = 3, resent = 4 } }
 const tagMessage = 0x12;
@@ -24,6 +24,7 @@ export class LinkOutput {
   readonly #stream: Duplex;
   #chunk: Buffer | null = null;
   #used = 0;
+  #writing = 0;
   #writingBytes = 0;
   readonly #spares: Buffer[] = [];
   #onRoom: (() => void) | null = null;
@@ -89,7 +90,12 @@ export class LinkOutput {
 
   /** When all that goes on in this turn has said what it has to say, and before the turn's commit: one write for it all. */
   #flushSoon(): void {
-    queueMicrotask(() => nextTick(() => this.flush()));
+    queueMicrotask(() => nextTick(() => this.#pass()));
+  }
+
+  /** Kept back, for the next turns to go with it, where enough is being written: a piece with one byte in it is as large as any. */
+  #pass(): void {
+    if (this.#writing < maxPieces) this.flush();
   }
 
   flush(): void {
@@ -98,10 +104,14 @@ export class LinkOutput {
     this.#chunk = null;
     this.#used = 0;
     if (!chunk || used === 0 || this.#stream.destroyed || !this.#stream.writable) return;
+    this.#writing++;
     this.#writingBytes += used;
     this.#stream.write(chunk.subarray(0, used), () => {
+      this.#writing--;
       this.#writingBytes -= used;
-      if (chunk.length === chunkBytes && this.#spares.length < maxSpares) this.#spares.push(chunk);
+      if (chunk.length === chunkBytes && this.#spares.length < maxPieces) this.#spares.push(chunk);
+      // What was kept back.
+      if (this.#writing === maxPieces - 1) this.flush();
       if (!this.#onRoom || this.#writingBytes > maxWaitingBytes / 2) return;
       const call = this.#onRoom;
       this.#onRoom = null;

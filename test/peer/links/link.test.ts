@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type Duplex, duplexPair, PassThrough } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Link } from '../../../peer/links/link.ts';
 import { LinkOutput } from '../../../peer/links/link-output.ts';
@@ -22,6 +23,25 @@ describe('what a link says', () => {
       ]);
     });
   }
+});
+
+describe('what waits while the other side does not read', () => {
+  it('is gathered in few pieces of memory, however little each turn says, and goes out in order', async () => {
+    const written: Buffer[] = [];
+    const taken: (() => void)[] = [];
+    const write = (bytes: Buffer, done: () => void): void => {
+      written.push(bytes);
+      taken.push(done);
+    };
+    const output = new LinkOutput({ destroyed: false, writable: true, write } as unknown as Duplex);
+    for (let turn = 0; turn < 100; turn++) {
+      output.frame(Buffer.from([turn]));
+      await nextTurn();
+    }
+    expect(written.length).to.be.at.most(8);
+    for (const done of taken) done();
+    expect([...Buffer.concat(written)]).to.deep.equal(Array.from({ length: 100 }, (_, turn) => turn));
+  });
 });
 
 /** A link that has said Hello, the other end of its stream, and why it was closed, as soon as it is. */
