@@ -37,6 +37,7 @@ export class Outbox {
   readonly #outgoing: Outgoing;
   readonly #emit: (event: PeerEvent) => void;
   readonly #waiters = new Waiters();
+  readonly #cancelling = new Set<(error: ParleyError) => void>();
   readonly #pump: OutboxPump;
   readonly #lookups: Lookups;
   /** Everything in the outbox, by id, oldest first. */
@@ -121,9 +122,10 @@ export class Outbox {
     this.#pump.detach();
   }
 
-  /** Whoever waits for a message hears this instead. The messages stay. */
+  /** Whoever waits for a message, or for a cancel, hears this instead. The messages stay. */
   giveUp(error: ParleyError): void {
     this.#waiters.failAll(error);
+    for (const reject of this.#cancelling) reject(error);
   }
 
   /** Takes a new outbox id: the center knows higher numbers of this one than were ever given here. */
@@ -210,31 +212,32 @@ export class Outbox {
     const pending = this.#pending.get(id);
     if (pending === undefined) throw notPending(id, this.#outgoing.message(id));
     const lane = pending.account === null ? undefined : this.#pump.lane(pending.account);
-    if (lane === undefined || !pending.written) return this.#cancelled(pending);
-    if (!this.#pump.connected) {
+    const isHere = lane === undefined || !pending.written;
+    if (!isHere && !this.#pump.connected) {
       const text = `Message ${id} may have reached the center before the connection broke: it can be cancelled when there is one again.`;
       throw new ParleyError('disconnected', text);
     }
     const { promise, resolve, reject } = Promise.withResolvers<OutgoingMessage>();
-    this.#pump.withdraw(lane, pending, (reply) => {
-      if (reply instanceof ParleyError) reject(reply);
-      else if (this.#pending.has(id)) resolve(this.#cancelled(pending));
-      else reject(notPending(id, this.#outgoing.message(id)));
-    });
-    return promise;
+    if (isHere) this.#takeOut(pending, resolve);
+    else
+      this.#pump.withdraw(lane, pending, (reply) => {
+        if (reply instanceof ParleyError) reject(reply);
+        else if (this.#pending.has(id)) this.#takeOut(pending, resolve);
+        else reject(notPending(id, this.#outgoing.message(id)));
+      });
+    this.#cancelling.add(reject);
+    return promise.finally(() => this.#cancelling.delete(reject));
   }
 
-  async #cancelled(pending: Pending): Promise<OutgoingMessage> {
+  #takeOut(pending: Pending, done: (message: OutgoingMessage) => void): void {
     if (pending.account === null) this.#lookups.remove(pending);
     else this.#pump.lane(pending.account)?.remove(pending);
     this.#forget(pending);
     const message = this.#outgoing.fail(pending.id, 'cancelled');
-    const { promise, resolve } = Promise.withResolvers<OutgoingMessage>();
     this.#store.afterCommit(() => {
       this.#waiters.failed(pending.id, new ParleyError('cancelled', `Message ${pending.id} was cancelled.`));
-      resolve(message);
+      done(message);
     });
-    return promise;
   }
 
   // --- names ------------------------------------------------------------------------------------------

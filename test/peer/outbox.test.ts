@@ -268,6 +268,28 @@ describe('the outbox', () => {
     expect(outbox.size).to.equal(1);
   });
 
+  for (const sent of [false, true]) {
+    it(`ends a cancel whose commit fails, of a message that was ${sent ? '' : 'not '}sent`, async () => {
+      const full = new ParleyError('store_full', 'The disk is full.');
+      let isFull = false;
+      store = new Store(null, (error) => outbox.giveUp(error));
+      store.beforeCommit(() => {
+        if (isFull) throw full;
+      });
+      outbox = new Outbox(store, new Outgoing(store), () => undefined);
+      if (sent) outbox.attach(connection);
+      await outbox.add('google', 'g1', 'outbox');
+      if (sent) {
+        await lookups();
+        await seesUpTo('g1');
+      }
+      isFull = true;
+      const cancelled = codeOf(outbox.cancel(1));
+      if (sent) await center.answers('withdraw', { done: {} });
+      expect(await cancelled).to.equal('store_full');
+    });
+  }
+
   describe('as time goes by', () => {
     let clock: SinonFakeTimers;
 
