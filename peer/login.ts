@@ -7,6 +7,7 @@ import type { parley } from '../shared/protocol.js';
 import { safeLine } from '../shared/text.ts';
 import { CenterFiles, makePeerDirectory } from './account-files.ts';
 import { Connection } from './connection.ts';
+import { givenUp } from './failures.ts';
 import { KnownCenters } from './known-centers.ts';
 import { dial } from './socket.ts';
 import { nextPass, type Pass, type Ticket } from './ticket.ts';
@@ -40,7 +41,8 @@ export interface Entered {
 }
 
 /**
- * Connects and says Hello; whether it is the right center, Connection.greeted tells. onPinned is called at first contact.
+ * Connects and says Hello; whether it is the right center, Connection.greeted tells, which rejects with cancelled where
+ * the signal is aborted before. onPinned is called at first contact.
  * Throws what dial does.
  */
 async function connect(
@@ -59,13 +61,19 @@ async function connect(
     ticket,
   });
   const known = new KnownCenters(dataDir);
-  return Connection.begin(channel, {
+  const connection = Connection.begin(channel, {
     ticket,
     pin: (hello) => {
       const contact = known.check(host, port, hello, address.fingerprint);
       if (contact === 'first') onPinned(fingerprint(hello.identityKey));
     },
   });
+  const giveUp = () => connection.close(givenUp());
+  if (signal?.aborted) giveUp();
+  signal?.addEventListener('abort', giveUp, { once: true });
+  const done = () => signal?.removeEventListener('abort', giveUp);
+  connection.greeted.then(done, done);
+  return connection;
 }
 
 /**

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { CenterFiles } from '../../peer/account-files.ts';
@@ -143,6 +145,21 @@ describe('getting in', () => {
     const login = codeOf(peer.register('seas', password));
     await peer.close();
     expect([await login, peer.state]).to.deep.equal(['cancelled', 'ended']);
+  });
+
+  it('gives up a login at close while the center does not answer Hello', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(silent, 'listening');
+      const peer = town.peer({ port: (silent.address() as AddressInfo).port, plain: true });
+      const login = codeOf(peer.login('seas', password));
+      const [socket] = (await once(silent, 'connection')) as [Socket];
+      await once(socket, 'data');
+      await peer.close();
+      expect(await login).to.equal('cancelled');
+    } finally {
+      silent.close();
+    }
   });
 
   it('checks the certificate too where an authority is given, and pins the identity all the same', async () => {
