@@ -1,4 +1,5 @@
 // When to try again to reach the center, and noticing that the machine was asleep.
+import { longestTimerMs } from './longest-timer.ts';
 
 const firstMs = 200;
 const longestMs = 10_000;
@@ -16,14 +17,14 @@ export class Backoff {
     this.#connectedAtMs = performance.now();
   }
 
-  /** How long to wait now; at least leastMs, which the center asked for. */
+  /** How long to wait now; at least leastMs, which the center asked for, if a timer can be that long. */
   next(leastMs = 0): number {
     const lasted = this.#connectedAtMs === null ? 0 : performance.now() - this.#connectedAtMs;
     this.#connectedAtMs = null;
     if (lasted >= steadyMs) this.#nextMs = firstMs;
     const waitMs = this.#nextMs;
     this.#nextMs = Math.min(waitMs * 2, longestMs);
-    return Math.max(leastMs, waitMs / 2 + (Math.random() * waitMs) / 2);
+    return Math.min(longestTimerMs, Math.max(leastMs, waitMs / 2 + (Math.random() * waitMs) / 2));
   }
 }
 

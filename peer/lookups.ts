@@ -4,6 +4,7 @@ import { foldName } from '../shared/names.ts';
 import type { parley } from '../shared/protocol.js';
 import { safeLine } from '../shared/text.ts';
 import type { Connection } from './connection.ts';
+import { longestTimerMs } from './longest-timer.ts';
 import type { Pending } from './outgoing.ts';
 
 const maxOpen = 16;
@@ -111,7 +112,7 @@ export class Lookups {
         this.#open.delete(folded);
         this.#ask();
       },
-      Math.max(retryMs, retryAfterMs),
+      Math.min(longestTimerMs, Math.max(retryMs, retryAfterMs)),
     );
     this.#retries.add(retry);
   }

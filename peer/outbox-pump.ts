@@ -4,6 +4,7 @@ import { ParleyError } from '../shared/errors.ts';
 import type { parley } from '../shared/protocol.js';
 import type { Connection } from './connection.ts';
 import { Flight, Lane } from './lane.ts';
+import { longestTimerMs } from './longest-timer.ts';
 import type { Outgoing, Pending } from './outgoing.ts';
 import { Pace } from './pace.ts';
 import type { Store } from './store.ts';
@@ -160,7 +161,9 @@ export class OutboxPump {
       for (const lane of this.#lanes.values()) if (lane.waitsUntilMs !== null) this.#ready.add(lane);
       this.#store.guard(() => this.#pump());
     };
-    const handle = setTimeout(pump, Math.max(1, Math.ceil(atMs - performance.now())));
+    const waitMs = Math.max(1, Math.ceil(atMs - performance.now()));
+    // Cut short, it finds that it has to wait on.
+    const handle = setTimeout(pump, Math.min(longestTimerMs, waitMs));
     this.#timer = { atMs, handle };
   }
 }

@@ -22,6 +22,10 @@ describe('back-off', () => {
     expect(new Backoff().next(60_000)).to.equal(60_000);
   });
 
+  it('waits no longer than a timer can, whatever the center asks for', () => {
+    expect(new Backoff().next(2 ** 32)).to.equal(2 ** 31 - 1);
+  });
+
   it('begins anew after a connection that lasted, not after one that did not', () => {
     const backoff = new Backoff();
     for (let count = 0; count < 10; count += 1) backoff.next();

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type SinonFakeTimers, useFakeTimers } from 'sinon';
+import { type SinonFakeTimers, spy, useFakeTimers } from 'sinon';
 import type { Connection } from '../../peer/connection.ts';
 import type { PeerEvent } from '../../peer/events.ts';
 import { Outbox } from '../../peer/outbox.ts';
@@ -337,6 +337,35 @@ describe('the outbox', () => {
       expect(unread()).to.deep.equal([]);
       clock.tick(2);
       await seesUpTo('g1');
+    });
+
+    it('waits as long as the center asks for also where that is longer than a timer can be', async () => {
+      const longMs = 2 ** 31 + 1000;
+      outbox.attach(connection);
+      write('g1');
+      await lookups();
+      await seesUpTo('g1');
+      center.says(refuse(1, 'rate_limited', longMs));
+      await fence();
+      const timers = spy(globalThis, 'setTimeout');
+      clock.tick(100);
+      expect(timers.callCount).to.equal(0);
+      timers.restore();
+      clock.tick(longMs - 101);
+      await fence();
+      expect(unread()).to.deep.equal([]);
+      clock.tick(2);
+      await seesUpTo('g1');
+    });
+
+    it('looks no name up again at once because the center asked to wait very long', async () => {
+      outbox.attach(connection);
+      write('g1');
+      await center.answers('lookup', { error: { code: 'busy', text: 'busy', retryAfterMs: 2 ** 31 } });
+      await fence();
+      clock.tick(60_000);
+      await fence();
+      expect(center.received).to.deep.equal([]);
     });
 
     it('keeps to the pace that the center told', async () => {

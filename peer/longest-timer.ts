@@ -1,0 +1,2 @@
+/** Node.js takes what is longer for one millisecond. */
+export const longestTimerMs = 2_147_483_647;
