@@ -8,6 +8,7 @@ import { longestTimerMs } from './longest-timer.ts';
 import type { Outgoing, Pending } from './outgoing.ts';
 import { Pace } from './pace.ts';
 import type { Store } from './store.ts';
+import { Withdrawals } from './withdrawals.ts';
 
 /** On their way at once, where the center tells no limit. */
 const maxFlying = 4096;
@@ -22,6 +23,8 @@ export class OutboxPump {
   readonly #flight = new Flight();
   readonly #pace = new Pace();
   #connection: Connection | null = null;
+  /** Over this connection. */
+  #withdrawals: Withdrawals | null = null;
   #timer: { atMs: number; handle: NodeJS.Timeout } | null = null;
 
   constructor(store: Store, outgoing: Outgoing) {
@@ -38,13 +41,17 @@ export class OutboxPump {
     const { messagesPerSecond, messageBurst } = connection.hello.limits;
     this.#pace.limit(messagesPerSecond, messageBurst);
     this.#connection = connection;
+    this.#withdrawals = new Withdrawals(connection);
     for (const lane of this.#lanes.values()) this.#ready.add(lane);
     this.#pump();
   }
 
   /** The connection is gone: what was on its way goes again over the next one. */
   detach(): void {
+    const withdrawals = this.#withdrawals;
     this.#connection = null;
+    this.#withdrawals = null;
+    withdrawals?.stop();
     this.#flight.clear();
     for (const lane of this.#lanes.values()) lane.reset();
     if (this.#timer) clearTimeout(this.#timer.handle);
@@ -82,27 +89,28 @@ export class OutboxPump {
   }
 
   /**
-   * Withdraws a message; settle gets the answer. Nothing goes to this recipient until what follows from the answer is
-   * committed: were a later message accepted before, and this one still pending after a crash, it would be taken for
-   * accepted.
+   * Withdraws a message; settle gets the answer, and without it there is none to wait for: it is asked again until the
+   * center has answered. Nothing goes to this recipient until what follows from the answer is committed: were a later
+   * message accepted before, and this one still pending after a crash, it would be taken for accepted.
    */
-  withdraw(lane: Lane, pending: Pending, settle: (reply: parley.Frame | ParleyError) => void): void {
-    const connection = this.#connection;
+  withdraw(lane: Lane, pending: Pending, settle?: (reply: parley.Frame | ParleyError) => void): void {
+    const withdrawals = this.#withdrawals;
     lane.withdrawals += 1;
     this.#store.afterCommit(() => {
-      if (connection === null || this.#connection !== connection) {
-        settle(new ParleyError('disconnected', 'The connection broke before the center answered.'));
+      if (withdrawals === null || this.#withdrawals !== withdrawals) {
+        settle?.(new ParleyError('disconnected', 'The connection broke before the center answered.'));
         return;
       }
-      connection.ask({ withdraw: { to: lane.account, number: pending.number } }, (reply) => {
-        settle(reply);
+      const settled = (reply: parley.Frame | ParleyError): void => {
+        settle?.(reply);
         this.#store.afterCommit(() => {
           // A lost connection has reset the lane.
-          if (this.#connection !== connection) return;
+          if (this.#withdrawals !== withdrawals) return;
           lane.withdrawals -= 1;
           this.wake(lane);
         });
-      });
+      };
+      withdrawals.add({ to: lane.account, number: pending.number, insists: settle === undefined, settle: settled });
     });
   }
 

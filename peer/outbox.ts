@@ -187,7 +187,7 @@ export class Outbox {
     lane.remove(pending);
     this.#forget(pending);
     this.#fail(pending.id, error);
-    this.#pump.withdraw(lane, pending, () => undefined);
+    this.#pump.withdraw(lane, pending);
   }
 
   #fail(id: number, error: ParleyError): void {

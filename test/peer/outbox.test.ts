@@ -160,6 +160,41 @@ describe('the outbox', () => {
     expect(await seesUpTo('g4')).to.deep.equal(['g2', 'g3', 'g4']);
   });
 
+  it('withdraws what was refused for good to many, and leaves room for other requests', async () => {
+    const many = 300;
+    outbox.attach(connection);
+    for (let index = 0; index < many; index += 1) {
+      outbox.add(`name${index}`, 'hello', 'accepted').catch(() => undefined);
+      await center.answers('lookup', { accountEntry: { account: 1000 + index, name: `name${index}` } });
+    }
+    const refusals: parley.Frame.$Properties[] = [];
+    while (refusals.length < many) {
+      const { to, number } = (await center.sees('message')).message!;
+      refusals.push({ refused: { to: to!, number: number!, error: { code: 'blocked', text: 'blocked!' } } });
+    }
+    center.says(...refusals);
+    // The first lets them go, the second lets them arrive.
+    await fence();
+    await fence();
+    expect(center.received).to.have.length(64);
+    const withdrawn = new Set<number>();
+    while (withdrawn.size < many) withdrawn.add((await center.answers('withdraw', { done: {} })).withdraw!.to!);
+    await fence();
+    expect(center.received).to.deep.equal([]);
+  });
+
+  it('ends a cancel that waits for its turn with the connection', async () => {
+    outbox.attach(connection);
+    write(...Array.from({ length: 65 }, (_, index) => `g${index}`));
+    await lookups();
+    await seesUpTo('g64');
+    const cancelled = Array.from({ length: 65 }, (_, index) => codeOf(outbox.cancel(index + 1)));
+    await center.sees('withdraw');
+    connection.close(new ParleyError('disconnected', 'The connection was closed.'));
+    outbox.detach();
+    expect(new Set(await Promise.all(cancelled))).to.deep.equal(new Set(['disconnected']));
+  });
+
   it('holds later ones to the same recipient only', async () => {
     outbox.attach(connection);
     write('g1');
@@ -366,6 +401,20 @@ describe('the outbox', () => {
       clock.tick(60_000);
       await fence();
       expect(center.received).to.deep.equal([]);
+    });
+
+    it('withdraws again what the center was too busy for, before later ones go', async () => {
+      outbox.attach(connection);
+      write('g1', 'g2');
+      await lookups();
+      await seesUpTo('g2');
+      center.says(refuse(1, 'blocked'), refuse(2, 'earlier_refused'));
+      await center.answers('withdraw', { error: { code: 'busy', text: 'busy' } });
+      await fence();
+      expect(center.received).to.deep.equal([]);
+      clock.tick(5_001);
+      expect((await center.answers('withdraw', { done: {} })).withdraw).to.include({ to: google, number: 1 });
+      await seesUpTo('g2');
     });
 
     it('keeps to the pace that the center told', async () => {
