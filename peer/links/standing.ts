@@ -1,10 +1,9 @@
 // Where one other account stands: whether it may be linked with, by which key, and until when.
+import { longestTimerMs } from '../longest-timer.ts';
 import { type Ending, endingOf } from './ending.ts';
 import type { Introduction } from './introduction.ts';
 import type { KnownKey } from './private-store.ts';
 
-/** setTimeout takes no more. */
-const maxTimerMs = 2_147_483_647;
 /** An introduction that has run out is asked for so often. */
 const askAgainMs = 10_000;
 
@@ -133,7 +132,7 @@ export class Standing {
   #watchExpiry({ consentUntilMs, expiresAtMs }: Introduction): void {
     this.#stopWatching();
     const untilMs = Math.min(consentUntilMs, expiresAtMs);
-    this.#lookIn(Math.min(Math.max(0, untilMs - this.#options.nowMs()), maxTimerMs));
+    this.#lookIn(Math.min(Math.max(0, untilMs - this.#options.nowMs()), longestTimerMs));
   }
 
   #lookIn(delayMs: number): void {
