@@ -13,7 +13,7 @@ describe('what comes before anybody handles it', () => {
     const asked = codeOf(connection.request({ heartbeat: {} }));
     center.says({ deliver: { from: 1, fromName: 'seas', number: 1, position: 1, body } });
     await center.answers('heartbeat', { done: {} });
-    expect(await asked).to.equal('busy');
+    expect(await asked).to.equal('disconnected');
     const kept: unknown[] = [];
     connection.handle({ onFrame: (frame) => kept.push(frame.body), onClose: () => undefined });
     expect(kept).to.deep.equal(Array.from({ length: 16 }, () => 'broadcastDeliver'));
