@@ -97,7 +97,7 @@ export class Tokens {
   }
 }
 
-/** What a token says that this center has issued; null for anything else. */
+/** What a token says, unverified: a ticket vouches for it. null where it says nothing. */
 function payloadOf(token: string): JwtPayload | null {
   try {
     return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as JwtPayload;

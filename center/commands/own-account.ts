@@ -17,6 +17,7 @@ export async function passwd(session: Session, body: parley.Passwd.$Properties):
     // While the store was at it. Whoever has resumed the session that this ended is out, and nobody hears of the new one.
     endOlder(session, member.account, loggedIn.generation, 'password_changed');
     await services.store.endSession(member.account, loggedIn.jti);
+    await services.links.accountEnded(member.account, 'password_changed');
     throw new ParleyError('timeout', 'The connection is gone.');
   }
   member.jti = loggedIn.jti;

@@ -7,34 +7,25 @@ import { overriding, Room } from '../helpers/room.ts';
 import { until } from '../helpers/until.ts';
 import type { WirePeer } from '../helpers/wire.ts';
 
+const preceded = ['account', 'changePassword', 'endSession', 'resumeSession'] as const;
+
 describe('what is asked of an account, overtaken', () => {
   let room: Room;
   /** What the store is to do before an act. */
-  let precede: Partial<Record<'changePassword' | 'endSession' | 'resumeSession' | 'account', () => Promise<unknown>>>;
+  let precede: Partial<Record<(typeof preceded)[number], () => Promise<unknown>>>;
 
   beforeEach(async () => {
     precede = {};
-    room = await Room.open({
-      wrap: (store) =>
-        overriding(store, (own: Store) => ({
-          account: async (...asked) => {
-            await precede.account?.();
-            return own.account(...asked);
-          },
-          changePassword: async (...asked) => {
-            await precede.changePassword?.();
-            return own.changePassword(...asked);
-          },
-          endSession: async (...asked) => {
-            await precede.endSession?.();
-            return own.endSession(...asked);
-          },
-          resumeSession: async (...asked) => {
-            await precede.resumeSession?.();
-            return own.resumeSession(...asked);
-          },
-        })),
-    });
+    const acts = (own: Store): Partial<Store> => {
+      const after =
+        (name: (typeof preceded)[number]) =>
+        async (...asked: unknown[]) => {
+          await precede[name]?.();
+          return (own[name] as (...asked: unknown[]) => Promise<unknown>)(...asked);
+        };
+      return Object.fromEntries(preceded.map((name) => [name, after(name)]));
+    };
+    room = await Room.open({ wrap: (store) => overriding(store, acts) });
   });
   afterEach(() => {
     sinon.restore();
@@ -43,8 +34,9 @@ describe('what is asked of an account, overtaken', () => {
 
   const newPassword = { oldPassword: 'summerisover', newPassword: 'winteriscoming' };
 
-  it('by a resume, passwd ends what has resumed, too', async () => {
-    const seas = await room.join('seas');
+  it('by a resume, passwd ends what has resumed, too, and tells whoever is linked', async () => {
+    const [seas, google] = [await room.join('seas'), await room.join('google')];
+    await google.ask({ allow: { name: 'seas' } });
     let again: WirePeer | undefined;
     precede.changePassword = async () => {
       again = await room.resume(seas);
@@ -53,6 +45,7 @@ describe('what is asked of an account, overtaken', () => {
     expect((await seas.isClosed()).code).to.equal('displaced');
     while (!again) await immediate();
     expect((await again.isClosed()).code).to.equal('password_changed');
+    expect(await google.sees('linkEnd')).to.include({ account: seas.account, code: 'password_changed' });
     expect(room.services.sessions.of(seas.account)).to.equal(undefined);
     while ((await room.services.store.account(seas.account))?.session) await immediate();
   });
