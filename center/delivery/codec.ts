@@ -24,6 +24,8 @@ const tagSentAt = 0x48;
 const tagBody = 0x52;
 
 const twoTo32 = 4_294_967_296;
+const twoTo28 = 268_435_456;
+const twoTo25 = 33_554_432;
 
 /** Where the last varint ended. One object for all: nothing here waits. */
 interface Cursor {
@@ -33,16 +35,23 @@ interface Cursor {
 /** Reads a varint below 2^53; -1 if it is longer, cut off or larger. */
 function readVarint(bytes: Buffer, end: number, cursor: Cursor): number {
   let at = cursor.at;
-  let value = 0;
-  let factor = 1;
-  for (let count = 0; count < 8 && at < end; count++) {
+  let low = 0;
+  for (let shift = 0; shift < 28 && at < end; shift += 7) {
     const byte = bytes[at++]!;
-    value += (byte & 0x7f) * factor;
+    low |= (byte & 0x7f) << shift;
     if (byte < 0x80) {
       cursor.at = at;
-      return value <= Number.MAX_SAFE_INTEGER ? value : -1;
+      return low;
     }
-    factor *= 128;
+  }
+  let high = 0;
+  for (let shift = 0; shift < 28 && at < end; shift += 7) {
+    const byte = bytes[at++]!;
+    high |= (byte & 0x7f) << shift;
+    if (byte < 0x80) {
+      cursor.at = at;
+      return high < twoTo25 ? high * twoTo28 + low : -1;
+    }
   }
   return -1;
 }
