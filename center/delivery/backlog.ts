@@ -2,6 +2,7 @@
 import { lengthBytes } from '../../shared/frames.ts';
 import type { MailboxRun } from '../store/store.ts';
 import { readDeliver } from './codec.ts';
+import { Entry } from './entry.ts';
 import type { Office } from './office.ts';
 import type { Flow } from './outbox.ts';
 import type { Window } from './window.ts';
@@ -115,7 +116,7 @@ export class Backlog {
       const { position, number } = view;
       const flow = this.#office.flowOf(view.from, frames, view.outboxStart, view.outboxEnd, this.#owner.account);
       this.#owner.adopt(flow);
-      window.push({ position, flow, number, before: 0, bytes: end - start, chunk: null, start: 0 });
+      window.push(new Entry(position, flow, number, 0, end - start, null, 0));
     }
     window.write(frames, stretch, this.#readAt);
     if (this.#readAt < frames.length) return;

@@ -111,13 +111,20 @@ const shortBytes = 512;
 const wordBytes = 4;
 const highBits = 0x80808080;
 
-/** The memory that was looked at last, for its numbers of four bytes: Buffer puts them together byte by byte. */
-let words: DataView = new DataView(new ArrayBuffer(0));
+/**
+ * For numbers of four bytes, which Buffer puts together byte by byte: the memory of what was looked at last. Asking a Buffer
+ * for its memory takes longer than reading a short message, so that is done once for all in one Buffer.
+ */
+let seen: Buffer = Buffer.alloc(0);
+let words: DataView = new DataView(seen.buffer);
 
 /** True for what needs no further look; a call of isUtf8 takes as long as all else that is done with a short message. */
 function isShortAscii(bytes: Buffer, start: number, end: number): boolean {
   if (end - start > shortBytes) return false;
-  if (words.buffer !== bytes.buffer) words = new DataView(bytes.buffer);
+  if (bytes !== seen) {
+    seen = bytes;
+    if (words.buffer !== bytes.buffer) words = new DataView(bytes.buffer);
+  }
   const stop = bytes.byteOffset + end;
   let at = bytes.byteOffset + start;
   let bits = 0;

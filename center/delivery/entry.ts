@@ -3,7 +3,8 @@ import type { Chunk } from '../chunks.ts';
 import type { Office } from './office.ts';
 import { type Flow, type RefusalCode, refuse } from './outbox.ts';
 
-export interface Entry {
+/** A class: V8 keeps literals that once lived long among the old objects from then on, and those are dear to collect. */
+export class Entry {
   readonly position: number;
   readonly flow: Flow;
   readonly number: number;
@@ -14,6 +15,24 @@ export interface Entry {
   /** Holds the frame until it is committed or stored; null when the disk has it. */
   chunk: Chunk | null;
   readonly start: number;
+
+  constructor(
+    position: number,
+    flow: Flow,
+    number: number,
+    before: number,
+    bytes: number,
+    chunk: Chunk | null,
+    start: number,
+  ) {
+    this.position = position;
+    this.flow = flow;
+    this.number = number;
+    this.before = before;
+    this.bytes = bytes;
+    this.chunk = chunk;
+    this.start = start;
+  }
 }
 
 /** The recipient's peer has stored it. */

@@ -11,7 +11,7 @@ import { Backlog, type BacklogOwner } from './backlog.ts';
 import { deliverRoom, writeDeliver } from './codec.ts';
 import { Commits, type CommitsOwner } from './commits.ts';
 import { Contents } from './contents.ts';
-import { type Entry, refuseEntry, storeEntry } from './entry.ts';
+import { Entry, refuseEntry, storeEntry } from './entry.ts';
 import type { Office } from './office.ts';
 import type { Flow, RefusalCode } from './outbox.ts';
 import { Positions } from './positions.ts';
@@ -119,7 +119,7 @@ export class Mailbox implements BacklogOwner, CommitsOwner, ProgressOwner {
   #queue(flow: Flow, number: number, position: number, chunk: Chunk, start: number, to: Window | Tail): void {
     const bytes = chunk.used - start;
     chunk.refs++;
-    const entry: Entry = { position, flow, number, before: flow.placed, bytes, chunk, start };
+    const entry = new Entry(position, flow, number, flow.placed, bytes, chunk, start);
     flow.placed = number;
     flow.outbox.took(bytes);
     this.contents.add(flow, bytes);
