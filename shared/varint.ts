@@ -8,7 +8,9 @@ export function varintBytes(value: number): number {
   if (value < 0x4000) return 2;
   if (value < 0x200000) return 3;
   if (value < twoTo28) return 4;
-  return 4 + varintBytes(Math.floor(value / twoTo28));
+  if (value < 0x80 * twoTo28) return 5;
+  if (value < 0x4000 * twoTo28) return 6;
+  return value < 0x200000 * twoTo28 ? 7 : 8;
 }
 
 /** Writes a varint and returns where it ended. */
