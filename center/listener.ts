@@ -125,7 +125,7 @@ class Door {
   #openPlain(paused: net.Socket, from: Origin): void {
     const { sessions, onConnection } = this.options;
     let receiver: Receiver;
-    const socket = this.#reader(paused, (bytes) => receiver.receive(bytes));
+    const socket = this.#reader(paused, (bytes, end) => receiver.receive(bytes, end));
     if (!socket) return sessions.disconnect(from);
     receiver = new Waiter(this, socket, from, (first) => {
       receiver = onConnection(socket, from);
@@ -145,7 +145,7 @@ class Door {
       sessions.disconnect(from);
       waiter.closed();
     };
-    const socket = this.#reader(paused, (bytes) => waiter.receive(bytes));
+    const socket = this.#reader(paused, (bytes, end) => waiter.receive(bytes, end));
     if (!socket) return sessions.disconnect(from);
     const waiter = new Waiter(this, socket, from, (first) => {
       socket.off('close', closed).off('error', destroyed);
@@ -159,13 +159,13 @@ class Door {
   }
 
   /** A socket in the place of this one that reads into the shared buffer. null: it is gone already. */
-  #reader(paused: net.Socket, onBytes: (bytes: Buffer) => void): net.Socket | null {
+  #reader(paused: net.Socket, onBytes: (bytes: Buffer, end: number) => void): net.Socket | null {
     const { _handle: handle } = paused as unknown as Handled;
     if (!handle) return null;
     (paused as unknown as Handled)._handle = null;
     const buffer = this.#readBuffer;
     const callback = (count: number): boolean => {
-      onBytes(buffer.subarray(0, count));
+      onBytes(buffer, count);
       return true;
     };
     return new net.Socket({ handle, onread: { buffer, callback } });

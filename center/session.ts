@@ -50,14 +50,14 @@ export class Session implements Paced, Timeout {
 
   // --- reading ------------------------------------------------------------------------------------
 
-  /** Takes bytes from the connection; they are only good during the call. */
-  receive(bytes: Buffer): void {
+  /** Takes bytes, up to their end, from the connection; they are only good during the call. */
+  receive(bytes: Buffer, end = bytes.length): void {
     if (this.state.name === 'ended') return;
     const now = this.services.wheel.nowMs;
     this.#heardAtMs = now;
     this.pace.heard(now);
     try {
-      this.#decoder.push(bytes, (frames, start, end) => this.#onFrame(frames, start, end));
+      this.#decoder.push(bytes, (frames, from, to) => this.#onFrame(frames, from, to), end);
     } catch (error) {
       this.#fail(error);
     }

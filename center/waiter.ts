@@ -6,8 +6,8 @@ import type { Origin } from './sessions.ts';
 
 /** Who takes what comes over a connection. */
 export interface Receiver {
-  /** The bytes are only good during the call. */
-  receive(bytes: Buffer): void;
+  /** Takes the bytes up to that end, by default all; they are only good during the call. */
+  receive(bytes: Buffer, end?: number): void;
   closed(): void;
 }
 
@@ -43,10 +43,10 @@ export class Waiter implements Receiver, Arrival {
     door.outside.add(socket);
   }
 
-  receive(bytes: Buffer): void {
+  receive(bytes: Buffer, end = bytes.length): void {
     const isFirst = this.#first === null;
-    // The bytes are only good during the call.
-    this.#first = this.#first ? Buffer.concat([this.#first, bytes]) : Buffer.from(bytes);
+    const more = bytes.subarray(0, end);
+    this.#first = this.#first ? Buffer.concat([this.#first, more]) : Buffer.from(more);
     if (this.#first.length > maxFirstBytes) {
       this.#door.entrance.leave(this);
       this.#socket.destroy();

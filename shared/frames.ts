@@ -29,20 +29,20 @@ export class FrameDecoder {
     this.maxBytes = maxBytes;
   }
 
-  /** Hands each whole frame in the chunk to the sink. Throws frame_too_long as soon as a length says so. */
-  push(chunk: Buffer, sink: FrameSink): void {
+  /** Hands each whole frame in the chunk, up to its end, to the sink. Throws frame_too_long as soon as a length says so. */
+  push(chunk: Buffer, sink: FrameSink, chunkEnd = chunk.length): void {
     let at = 0;
-    if (this.#state !== 'running') return this.#keep(chunk, at);
+    if (this.#state !== 'running') return this.#keep(chunk, at, chunkEnd);
     if (this.#header.length > 0) {
       const missing = lengthBytes - this.#header.length;
-      this.#header = Buffer.concat([this.#header, chunk.subarray(0, missing)]);
-      at = Math.min(missing, chunk.length);
+      at = Math.min(missing, chunkEnd);
+      this.#header = Buffer.concat([this.#header, chunk.subarray(0, at)]);
       if (this.#header.length < lengthBytes) return;
       this.#begin(this.#header.readUInt32BE(0));
       this.#header = nothing;
     }
     if (this.#partial) {
-      const taken = Math.min(this.#partial.length - this.#filled, chunk.length - at);
+      const taken = Math.min(this.#partial.length - this.#filled, chunkEnd - at);
       chunk.copy(this.#partial, this.#filled, at, at + taken);
       this.#filled += taken;
       at += taken;
@@ -51,20 +51,20 @@ export class FrameDecoder {
       this.#partial = null;
       sink(frame, 0, frame.length);
     }
-    while (this.#state === 'running' && chunk.length - at >= lengthBytes) {
+    while (this.#state === 'running' && chunkEnd - at >= lengthBytes) {
       const length = chunk.readUInt32BE(at);
       if (length > this.maxBytes) this.#refuse(length);
       const start = at + lengthBytes;
-      if (chunk.length - start < length) {
+      if (chunkEnd - start < length) {
         this.#begin(length);
-        this.#filled = chunk.copy(this.#partial!, 0, start);
+        this.#filled = chunk.copy(this.#partial!, 0, start, chunkEnd);
         return;
       }
       at = start + length;
       sink(chunk, start, at);
     }
-    if (this.#state !== 'running') this.#keep(chunk, at);
-    else if (at < chunk.length) this.#header = Buffer.from(chunk.subarray(at));
+    if (this.#state !== 'running') this.#keep(chunk, at, chunkEnd);
+    else if (at < chunkEnd) this.#header = Buffer.from(chunk.subarray(at, chunkEnd));
   }
 
   /** No frame is handed over until release: for a reader that has enough to do, also from within the sink. */
@@ -89,8 +89,8 @@ export class FrameDecoder {
     this.#rest = nothing;
   }
 
-  #keep(chunk: Buffer, from: number): void {
-    if (this.#state === 'held' && from < chunk.length) this.#rest = Buffer.concat([this.#rest, chunk.subarray(from)]);
+  #keep(chunk: Buffer, from: number, end: number): void {
+    if (this.#state === 'held' && from < end) this.#rest = Buffer.concat([this.#rest, chunk.subarray(from, end)]);
   }
 
   #begin(length: number): void {
