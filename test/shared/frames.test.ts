@@ -25,9 +25,9 @@ class Reader {
   };
 
   push(chunk: Buffer): void {
-    // What was handed over is only good during the call: the next read goes into the same memory.
-    const shared = Buffer.from(chunk);
-    this.decoder.push(shared, this.sink);
+    // What was handed over is only good during the call: the next read goes into the same memory, as the last one did.
+    const shared = Buffer.concat([chunk, Buffer.alloc(9, 0xff)]);
+    this.decoder.push(shared, this.sink, chunk.length);
     shared.fill(0xff);
   }
 }
@@ -113,7 +113,10 @@ describe('FrameDecoder', () => {
         seen.push(bytes.toString('latin1', start, end));
         decoder.hold();
       };
-      for (let at = 0; at < stream.length; at += step) decoder.push(stream.subarray(at, at + step), sink);
+      for (let at = 0; at < stream.length; at += step) {
+        const shared = Buffer.concat([stream.subarray(at, at + step), Buffer.alloc(5)]);
+        decoder.push(shared, sink, shared.length - 5);
+      }
       for (let count = 1; count <= frames.length; count++) {
         expect(seen).to.deep.equal(frames.slice(0, count));
         decoder.release(sink);

@@ -81,6 +81,24 @@ function viewOf(bytes: Buffer, start: number, end: number): object {
 }
 
 describe('codec', () => {
+  it('finds a byte that is not UTF-8 wherever it is, in a body of any length that begins anywhere', () => {
+    for (let bodyBytes = 1; bodyBytes < 70; bodyBytes++) {
+      const frame = encoded({ message: { to: 5, number: 7, sentAtMs: 9, body: 'a'.repeat(bodyBytes) } });
+      for (let start = 0; start < 5; start++) {
+        // What is around it is no part of it.
+        const bytes = Buffer.concat([Buffer.alloc(start, 0xff), frame, Buffer.alloc(9, 0xff)]);
+        const end = start + frame.length;
+        const view = emptyView();
+        expect(readMessage(bytes, start, end, view) && view.text).to.equal('ok');
+        for (let at = end - bodyBytes; at < end; at++) {
+          bytes[at] = 0x80;
+          expect(readMessage(bytes, start, end, view) && view.text, `${bodyBytes} ${at}`).to.equal('not_utf8');
+          bytes[at] = 0x61;
+        }
+      }
+    }
+  });
+
   describe('golden bytes', () => {
     const message = '1219' + '098877665544332200' + '40ac02' + '48959aef3a' + '520668c3a96c6c6f';
 
