@@ -38,7 +38,9 @@ export function answerHello(
     identityKey: identity.publicDer,
     peerNonce: Buffer.from(peerNonce),
     centerNonce: randomBytes(nonceBytes),
-    exporter: from.exporter,
+    get exporter() {
+      return from.exporter();
+    },
   };
   const ticket = from.ticket ?? (hello.ticket ? tickets.open(hello.ticket) : null);
   const answer = {

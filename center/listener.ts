@@ -198,7 +198,11 @@ class Door {
       handshakeEnded();
       // With a cipher suite that the key is not for, it was not used.
       if (!secured.isSessionReused()) from.ticket = null;
-      from.exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
+      from.exporter = () => {
+        const exporter = secured.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
+        from.exporter = () => exporter;
+        return exporter;
+      };
       receiver = onConnection(secured, from);
       secured.on('data', (bytes: Buffer) => receiver?.receive(bytes));
     });

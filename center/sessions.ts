@@ -26,8 +26,8 @@ export interface Origin {
   /** Of the other side. */
   readonly port: number;
   readonly loopback: boolean;
-  /** RFC 9266; empty without TLS, and when it is not needed any more. */
-  exporter: Uint8Array;
+  /** RFC 9266; empty without TLS, and after login. Derived when it is asked for: whoever shows a ticket signs nothing. */
+  exporter: () => Uint8Array;
   /** With which its TLS was opened: both sides have proved themselves by it. */
   ticket: Ticket | null;
   //   free ──connect──▶ waiting ──begin──▶ begun ──login──▶ authenticated;   any ──disconnect──▶ free
@@ -35,7 +35,8 @@ export interface Origin {
 }
 
 /** Without TLS there is nothing to be bound to. */
-export const noExporter = new Uint8Array();
+export const noExporter = (): Uint8Array => nothing;
+const nothing = new Uint8Array();
 
 export class Sessions {
   readonly #limits: CenterLimits;

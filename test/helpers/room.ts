@@ -7,7 +7,7 @@ import { serve, storeFile } from '../../center/center.ts';
 import { openIdentity } from '../../center/identity.ts';
 import type { CenterLimits } from '../../center/limits.ts';
 import { openServices, type Services } from '../../center/services.ts';
-import type { Origin } from '../../center/sessions.ts';
+import { noExporter, type Origin } from '../../center/sessions.ts';
 import { openSqliteStore, type SqliteStoreOptions } from '../../center/store/sqlite.ts';
 import type { Store } from '../../center/store/store.ts';
 import { WirePeer } from './wire.ts';
@@ -61,7 +61,7 @@ export class Room {
       port: 0,
       counted: '127.0.0.1',
       loopback: true,
-      exporter: new Uint8Array(),
+      exporter: noExporter,
       ticket: null,
       place: 'free',
     };
