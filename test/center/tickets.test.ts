@@ -290,6 +290,23 @@ describe('resuming with a ticket', () => {
       expect(await refusal()).to.equal('bad_token');
     });
 
+    it('leaves a login by password to whom it does not help any more, bound to that same TLS', async () => {
+      const again = await arrive({ psk: pskOf(seas) });
+      again.key = seas.key;
+      await again.greet();
+      await seas.ask({ logout: {} });
+      expect((await again.refused({ resume: { token: seas.token, key: publicDer(seas.key) } })).code).to.equal(
+        'bad_token',
+      );
+      const login = { name: 'seas', password: 'summerisover' };
+      const unbound = {
+        key: publicDer(seas.key),
+        signature: signProof(seas.key, peerProof({ ...again.binding, exporter: Buffer.alloc(32) })),
+      };
+      expect((await again.refused({ login: { ...login, ...unbound } })).code).to.equal('bad_signature');
+      await again.enter({ login: { ...login, ...again.proof() } });
+    });
+
     it('does not come back with a backup', async () => {
       const backup = join(center.dataDir, 'backup.db');
       await center.center.stop();
