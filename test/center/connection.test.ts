@@ -50,6 +50,15 @@ describe('connection', () => {
     connection.sendBytes(piece);
   }
 
+  /** The other side reads no more, and as much is sent as it takes to show. */
+  async function stopReading(): Promise<void> {
+    far.pause();
+    while (connection.outputBytes < 500_000) {
+      send(10_000);
+      await turnEnds();
+    }
+  }
+
   async function allArrives(): Promise<void> {
     const all = Buffer.concat(sent);
     while (Buffer.concat(received).length < all.length) await once(far, 'data');
@@ -71,11 +80,7 @@ describe('connection', () => {
   it('counts what a reader that stopped leaves over, and writes it in order when it reads on', async () => {
     send(100);
     await turnEnds();
-    far.pause();
-    while (connection.outputBytes < 500_000) {
-      send(10_000);
-      await turnEnds();
-    }
+    await stopReading();
     // One turn with less than a chunk, and one with several.
     send(10);
     await turnEnds();
@@ -92,11 +97,7 @@ describe('connection', () => {
   it('gives its memory back where the other side goes', async () => {
     send(100);
     await turnEnds();
-    far.pause();
-    while (connection.outputBytes < 500_000) {
-      send(10_000);
-      await turnEnds();
-    }
+    await stopReading();
     const closed = new Promise((resolve) => near.once('close', resolve));
     far.resetAndDestroy();
     await closed;
@@ -109,11 +110,7 @@ describe('connection', () => {
     send(100);
     await turnEnds();
     expect(connection.isStuck(0)).to.equal(false);
-    far.pause();
-    while (connection.outputBytes < 500_000) {
-      send(10_000);
-      await turnEnds();
-    }
+    await stopReading();
     connection.isStuck(0);
     expect(connection.isStuck(0)).to.equal(true);
     far.resume();
