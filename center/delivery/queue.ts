@@ -44,6 +44,7 @@ export class Queue<Item extends object> {
 
   /** Puts these before all others, in their order. */
   unshift(items: Item[]): void {
+    if (items.length === 0) return;
     const all = [...items, ...this];
     this.clear();
     for (const item of all) this.push(item);
