@@ -19,9 +19,9 @@ export interface Verdict {
   shown: number;
   /** Accepted, and not in the history of its recipient; or there, and never shown. */
   lost: number;
-  /** In a history twice, or shown twice without the mark. */
+  /** In a history twice, or shown once more without the mark. */
   duplicated: number;
-  /** Behind a later one of the same sender. */
+  /** Behind a later one of the same sender, in the history or where it was first shown. */
   reordered: number;
   /** Lines shown with the mark. */
   again: number;
@@ -95,10 +95,23 @@ function countLink(line: string, links: Verdict['links']): void {
   else links.direct++;
 }
 
+/** Takes one after the other: null, or the number in the same direction that came too early. */
+function orderOf(): (text: string) => number | null {
+  const latest = new Map<string, number>();
+  return (text) => {
+    const { direction, number } = placeOf(text);
+    const before = latest.get(direction) ?? 0;
+    if (number < before) return before;
+    latest.set(direction, number);
+    return null;
+  };
+}
+
 function judgeShown({ name, history, ledger }: Account, verdict: Verdict, note: (text: string) => void): void {
   verdict.shown += history.length;
   const seen = new Set<string>();
-  const latest = new Map<string, number>();
+  const reordered = new Set<string>();
+  const keptBehind = orderOf();
   for (const text of history) {
     if (seen.has(text)) {
       verdict.duplicated++;
@@ -106,30 +119,33 @@ function judgeShown({ name, history, ledger }: Account, verdict: Verdict, note: 
       continue;
     }
     seen.add(text);
-    const { direction, number } = placeOf(text);
-    const before = latest.get(direction) ?? 0;
-    if (number < before) {
-      verdict.reordered++;
-      note(`in the history of ${name} after number ${before}: ${text}`);
-    } else latest.set(direction, number);
+    const before = keptBehind(text);
+    if (before === null) continue;
+    reordered.add(text);
+    note(`in the history of ${name} after number ${before}: ${text}`);
   }
   const printed = new Set<string>();
-  const marked = new Set<string>();
+  const printedBehind = orderOf();
   for (const line of ledger) {
+    const isMarked = line.startsWith('again ');
+    if (!isMarked && !line.startsWith('shown ')) continue;
     const text = line.slice('shown '.length);
-    if (line.startsWith('again ')) {
-      verdict.again++;
-      marked.add(text);
-    } else if (line.startsWith('shown ')) {
-      if (printed.has(text)) {
-        verdict.duplicated++;
-        note(`${name} printed twice, without the mark: ${text}`);
-      }
-      printed.add(text);
+    if (isMarked) verdict.again++;
+    if (printed.has(text)) {
+      if (isMarked) continue;
+      verdict.duplicated++;
+      note(`${name} printed twice, without the mark: ${text}`);
+      continue;
     }
+    printed.add(text);
+    const before = printedBehind(text);
+    if (before === null || reordered.has(text)) continue;
+    reordered.add(text);
+    note(`${name} printed it after number ${before}: ${text}`);
   }
+  verdict.reordered += reordered.size;
   for (const text of seen) {
-    if (printed.has(text) || marked.has(text)) continue;
+    if (printed.has(text)) continue;
     verdict.lost++;
     note(`in the history of ${name}, and never shown: ${text}`);
   }

@@ -51,6 +51,8 @@ describe('the verdict of the self-test', () => {
     const shown = [one, two, three].map((text) => `shown ${text}`);
     expect(judgeGoogle([one, two, three], [...shown, `shown ${two}`])).to.deep.include({ ...nothing, duplicated: 1 });
     expect(judgeGoogle([one, two, three], [...shown, `again ${two}`])).to.deep.include({ ...nothing, again: 1 });
+    const first = [`shown ${one}`, `again ${two}`, `shown ${three}`, `shown ${two}`];
+    expect(judgeGoogle([one, two, three], first)).to.deep.include({ ...nothing, again: 1, duplicated: 1 });
   });
 
   it('finds what comes behind a later one, in each direction for itself', () => {
@@ -58,6 +60,17 @@ describe('the verdict of the self-test', () => {
     const history = ['seas>google#2', 'seas>google!#1', 'yahoo>google#1'];
     const google = account('google', { history, ledger: history.map((text) => `shown ${text}`) });
     expect(judge([google])).to.deep.include({ ...nothing, shown: 3 });
+  });
+
+  it('finds what was shown in another order than the history has it', () => {
+    const verdict = judgeGoogle([one, two, three], [`shown ${one}`, `shown ${three}`, `shown ${two}`]);
+    expect(verdict).to.deep.include({ ...nothing, reordered: 1 });
+    expect(verdict.examples).to.deep.equal([`google printed it after number 3: ${two}`]);
+    // Once, where both have it.
+    expect(judgeGoogle([one, three, two])).to.deep.include({ ...nothing, reordered: 1 });
+    // After a crash, what was shown before comes again, with the mark.
+    const again = [`shown ${one}`, `shown ${two}`, `again ${one}`, `again ${two}`, `shown ${three}`];
+    expect(judgeGoogle([one, two, three], again)).to.deep.include({ ...nothing, again: 2 });
   });
 
   it('counts what was refused, and private messages and links', () => {
