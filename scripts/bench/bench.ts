@@ -10,7 +10,7 @@ import { type LinkFigures, measureLinks } from './links.ts';
 import type { Measurement, Scale } from './measurement.ts';
 import { Processes, pinned } from './processes.ts';
 import { Progress } from './progress.ts';
-import { type Machine, Report } from './report.ts';
+import { type LeftOut, type Machine, Report } from './report.ts';
 import { measurements } from './rows.ts';
 import type { Started } from './starting.ts';
 import { type System, systems } from './systems.ts';
@@ -48,7 +48,11 @@ const startSeconds = 0.7;
 const linksSeconds = 60;
 
 function readFlags(): Flags {
-  const list = (text: string) => text.split(',').filter((part) => part !== '');
+  const list = (text: string) => {
+    const parts = text.split(',').filter((part) => part !== '');
+    if (parts.length === 0) throw new InvalidArgumentError('It must be a name, or several with commas between them.');
+    return parts;
+  };
   const positive = (text: string) => {
     const value = Number(text);
     if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
@@ -79,6 +83,7 @@ interface Current {
 }
 
 class Bench {
+  readonly leftOut: readonly LeftOut[];
   readonly #scale: Scale;
   readonly #rounds: number;
   readonly #isOfAllRows: boolean;
@@ -95,7 +100,8 @@ class Bench {
     this.#rounds = flags.rounds ?? (flags.quick ? 1 : 3);
     this.#isOfAllRows = flags.rows === undefined;
     const wanted = systems.filter(({ name }) => flags.systems?.includes(name) ?? true);
-    for (const { title, missing } of wanted) if (missing) say(`${title} is not installed and left out: ${missing}`);
+    this.leftOut = wanted.flatMap(({ name, title, missing }) => (missing ? [{ system: name, title, missing }] : []));
+    for (const { title, missing } of this.leftOut) say(`${title} is not installed and left out: ${missing}`);
     this.#systems = wanted.filter(({ missing }) => missing === null);
     this.#dir = dir;
     this.#processes = processes;
@@ -112,7 +118,10 @@ class Bench {
   async measure(measurement: Measurement, progress: Progress): Promise<Row[]> {
     const dir = join(this.#dir, measurement.name);
     const taking = this.#taking(measurement);
-    if (taking.length === 0) return [];
+    if (taking.length === 0) {
+      say(`${measurement.name}: none of the systems has this row`);
+      return [];
+    }
     say(`${measurement.name}, ${progress}`);
     const started = new Map<System, Started | Error>();
     const figures = new Map<System, Figure[][]>(taking.map((system) => [system, []]));
@@ -195,6 +204,16 @@ class Bench {
   }
 }
 
+/** Throws on a name that means nothing here: what it was meant to be would be left out without a word. */
+function refuseUnknown({ rows = [], systems: named = [] }: Flags): void {
+  const rowNames = [...measurements.map(({ name }) => name), 'links'];
+  const row = rows.find((start) => !rowNames.some((name) => name.startsWith(start)));
+  if (row !== undefined) throw new Error(`No row begins with ${row}. There are ${rowNames.join(', ')}.`);
+  const systemNames = systems.map(({ name }) => name);
+  const system = named.find((name) => !systemNames.some((one) => one === name));
+  if (system !== undefined) throw new Error(`No system is called ${system}. There are ${systemNames.join(', ')}.`);
+}
+
 function hasLinks(flags: Flags): boolean {
   return flags.rows?.some((row) => 'links'.startsWith(row)) ?? true;
 }
@@ -228,7 +247,7 @@ function machine(): Machine {
 async function main(): Promise<number> {
   const flags = readFlags();
   const chosen = measurements.filter(({ name }) => flags.rows?.some((row) => name.startsWith(row)) ?? true);
-  if (chosen.length === 0 && !hasLinks(flags)) throw new Error(`No row begins with ${flags.rows?.join(' or ')}.`);
+  refuseUnknown(flags);
   const dir = mkdtempSync(join(tmpdir(), 'parley-bench-'));
   const processes = new Processes();
   process.on('exit', () => {
@@ -238,7 +257,10 @@ async function main(): Promise<number> {
   const end = endOnSignal();
   if (!pinned) say('No second core or no taskset (util-linux): servers and load generator share what there is.');
   const bench = new Bench(flags, dir, processes);
-  const report = new Report(machine(), { isJson: flags.json === true, write: (text) => process.stdout.write(text) });
+  const report = new Report(machine(), bench.leftOut, {
+    isJson: flags.json === true,
+    write: (text) => process.stdout.write(text),
+  });
   end.before = () => {
     report.rows(bench.takeRows());
     report.end({ interrupted: true });

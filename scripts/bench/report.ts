@@ -5,19 +5,34 @@ import { renderTable } from './table.ts';
 
 export type Machine = Record<string, string | number | boolean>;
 
+/** A system that was asked for and is not installed. */
+export interface LeftOut {
+  system: string;
+  title: string;
+  /** What brings it. */
+  missing: string;
+}
+
 export class Report {
   readonly #machine: Machine;
+  readonly #leftOut: readonly LeftOut[];
   readonly #isJson: boolean;
   readonly #write: (text: string) => void;
   readonly #rows: Row[] = [];
   #links: LinkFigures | null = null;
 
-  constructor(machine: Machine, options: { isJson: boolean; write: (text: string) => void }) {
+  constructor(
+    machine: Machine,
+    leftOut: readonly LeftOut[],
+    options: { isJson: boolean; write: (text: string) => void },
+  ) {
     this.#machine = machine;
+    this.#leftOut = leftOut;
     this.#isJson = options.isJson;
     this.#write = options.write;
     const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
-    this.#print(`${facts.join(', ')}\n\n`);
+    const absent = leftOut.map(({ title, missing }) => `not installed and left out: ${title} (${missing})\n`);
+    this.#print(`${facts.join(', ')}\n${absent.join('')}\n`);
   }
 
   rows(rows: readonly Row[]): void {
@@ -33,7 +48,13 @@ export class Report {
   /** interrupted: rows or rounds are missing. */
   end({ interrupted }: { interrupted: boolean }): void {
     if (!this.#isJson) return;
-    const document = { machine: this.#machine, interrupted, rows: this.#rows, links: this.#links };
+    const document = {
+      machine: this.#machine,
+      interrupted,
+      leftOut: this.#leftOut,
+      rows: this.#rows,
+      links: this.#links,
+    };
     this.#write(`${JSON.stringify(document, null, 2)}\n`);
   }
 

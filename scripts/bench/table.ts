@@ -2,7 +2,20 @@
 import { type Figure, medianOf, type Row, ratio, reached, type Target } from './figures.ts';
 import type { SystemName } from './systems.ts';
 
-const columns = ['', 'median', 'of relay', 'by CPU', 'p50', 'p99', 'CPU each', 'server', 'load'] as const;
+const columns = [
+  '',
+  'median',
+  'of relay',
+  'by CPU',
+  'Parley: times it',
+  'p50',
+  'p99',
+  'CPU each',
+  'server',
+  'load',
+] as const;
+/** What stands beside a system: Parley over the same transport. */
+const counterpart = (system: SystemName): SystemName => (system.endsWith('-tls') ? 'parley-tls' : 'parley');
 /** The yardstick of a system: the bare relay over the same transport. */
 const yardstick = (system: SystemName): SystemName => (system.endsWith('-tls') ? 'relay-tls' : 'relay');
 
@@ -21,11 +34,14 @@ function renderRow(row: Row): string {
 
 function line(row: Row, title: string, system: SystemName, rounds: Figure[]): string[] {
   const times = ratio(row, system, yardstick(system));
+  const parley = counterpart(system);
+  const parleyTimes = system === parley ? null : ratio(row, parley, system);
   return [
     `  ${title}`,
     amount(medianOf(rounds, 'value'), row.unit),
     times === null ? '' : times.toFixed(2),
     byCpu(row, rounds, yardstick(system)),
+    parleyTimes === null ? '' : parleyTimes.toFixed(2),
     micros(medianOf(rounds, 'p50Us')),
     micros(medianOf(rounds, 'p99Us')),
     micros(medianOf(rounds, 'serverUsEach')),
@@ -53,13 +69,14 @@ function notes({ systems }: Row): string[] {
 function verdicts(row: Row): string[] {
   return row.targets.flatMap((target) => {
     const found = reached(row, target);
-    if (found === null) return [];
-    return [`    ${found.met ? 'reached' : 'MISSED '}  ${describe(row, target, found.value)}`];
+    if (found !== null) return [`    ${found.met ? 'reached' : 'MISSED '}  ${describe(row, target, found.value)}`];
+    const wasMeasured = row.systems.some(({ system }) => system === target.system);
+    return wasMeasured ? [`    unknown  ${describe(row, target, null)}`] : [];
   });
 }
 
-function describe(row: Row, { system, of, atLeast }: Target, value: number): string {
-  if (of !== null) return `${system} / ${of}: ${value.toFixed(2)} (to reach: ${atLeast})`;
+function describe(row: Row, { system, of, atLeast }: Target, value: number | null): string {
+  if (of !== null) return `${system} / ${of}: ${value?.toFixed(2) ?? '–'} (to reach: ${atLeast})`;
   const bound = row.better === 'higher' ? 'at least' : 'at most';
   return `${system}: ${amount(value, row.unit)} (to reach: ${bound} ${amount(atLeast, row.unit)})`;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { findProgram } from '../../../scripts/bench/processes.ts';
+import { Report } from '../../../scripts/bench/report.ts';
 
 const bench = 'scripts/bench/bench.ts';
 
@@ -99,8 +100,29 @@ describe('bench', () => {
 
   it('says where no row is called like that', async function () {
     this.timeout(60_000);
-    const { output, closed } = start('--rows', 'nothing');
+    const { output, closed } = start('--rows', 'relay-1,nothing');
     expect((await closed)[0]).to.equal(1);
     expect(output.stderr).to.include('No row begins with nothing.');
+  });
+
+  it('says where no system is called like that', async function () {
+    this.timeout(60_000);
+    const { output, closed } = start('--systems', 'relay,parly');
+    expect((await closed)[0]).to.equal(1);
+    expect(output.stderr).to.include('No system is called parly.');
+  });
+
+  it('names what is not installed, in what it prints as well', () => {
+    const machine = { node: '26' };
+    const absent = [{ system: 'nats', title: 'NATS core', missing: 'apt-get install nats-server' }];
+    let text = '';
+    const write = (more: string) => {
+      text += more;
+    };
+    new Report(machine, absent, { isJson: false, write }).end({ interrupted: false });
+    expect(text).to.include('not installed and left out: NATS core (apt-get install nats-server)\n');
+    text = '';
+    new Report(machine, absent, { isJson: true, write }).end({ interrupted: false });
+    expect(JSON.parse(text)).to.deep.include({ leftOut: absent, interrupted: false });
   });
 });

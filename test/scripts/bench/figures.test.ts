@@ -55,5 +55,14 @@ describe('figures of the bench', () => {
     const bad = row('higher', rounds(100), rounds(null));
     expect(reached(bad, bad.targets[0]!)).to.equal(null);
     expect(renderTable([bad])).to.include('refused, parley, 1 of 1: load generator at 95 %');
+    expect(renderTable([bad])).to.include('unknown  parley / relay: – (to reach: 0.5)');
+  });
+
+  it('shows what each system is of the bare relay, and Parley of it', () => {
+    const lines = renderTable([row('higher', rounds(100), rounds(60))]).split('\n');
+    const cells = lines.map((line) => line.trim().split(/ {2,}/));
+    expect(cells[1]).to.include.members(['of relay', 'Parley: times it']);
+    expect(cells[2]).to.deep.equal(['relay', '100', '1.00', '0.60']);
+    expect(cells[3]).to.deep.equal(['parley', '60.0', '0.60']);
   });
 });
