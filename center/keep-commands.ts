@@ -55,5 +55,6 @@ async function runSelftest(options: string[]): Promise<number> {
   const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
   const selftest = fork(new URL(`../scripts/selftest/main${ending}`, import.meta.url), options, { stdio: 'inherit' });
   const [exitCode] = (await once(selftest, 'exit')) as [number | null];
-  return exitCode ?? 1;
+  // Whoever was killed has found nothing: 1 would say so.
+  return exitCode ?? 2;
 }

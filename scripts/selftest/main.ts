@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { defaultDataDir, makeDirectory } from '../../shared/directory.ts';
+import { keepsPromise, tellResult, usualRun } from './report.ts';
 import { type Progress, runSelftest } from './run.ts';
 
 const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
@@ -29,8 +30,8 @@ const program = new Command('center selftest')
   )
   .option('--rounds <n>', 'rounds of talking and one fault each', whole(1), 20)
   .option('--seed <n>', 'the seed of an earlier run, to run it again', whole(0))
-  .option('--peers <n>', 'how many peers', whole(2), 6)
-  .option('--messages <n>', 'sent in each round', whole(1), 1200)
+  .option('--peers <n>', 'how many peers', whole(2), usualRun.peers)
+  .option('--messages <n>', 'sent in each round', whole(1), usualRun.messages)
   .option('--plain', 'without TLS, as a center that was started with --plain')
   .option('--dir <dir>', 'where to work; default: beside the data of a center, so on the same disk')
   .option('--keep', 'leave the files there, also where nothing was found')
@@ -104,41 +105,17 @@ async function run(dir: string): Promise<boolean> {
   const centerCommand = [process.execPath, new URL(`../../center/bin${ending}`, import.meta.url).pathname];
   const { rounds, peers, messages, plain = false } = options;
   const { signal } = interruption;
+  process.stderr.write(`seed ${seed}\n`);
   const verdict = await runSelftest({
     ...{ rounds, seed, dir, peers, messages, centerCommand, plain, signal },
     onProgress: showProgress,
   });
   const seconds = Math.round((performance.now() - startedMs) / 1000);
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...verdict, rounds, seed, seconds })}\n`);
-  else {
-    const { accepted, shown, lost, duplicated, reordered, again, failed, crashed, links, faults, examples } = verdict;
-    const counts = (of: Record<string, number>): string =>
-      Object.entries(of)
-        .map(([name, count]) => `${name} ${count}`)
-        .join(', ');
-    const rows: [string, number | string][] = [
-      ['accepted', accepted],
-      ['private', verdict.private],
-      ['shown', shown],
-      ['lost', lost],
-      ['duplicated', duplicated],
-      ['reordered', reordered],
-      ['again', again],
-      ['failed', failed],
-      ['crashed', crashed],
-      ['links', counts(links)],
-      ['faults', counts(faults)],
-      ['rounds', rounds],
-      ['seconds', seconds],
-      ['seed', `${seed}   (run it again: --rounds ${rounds} --seed ${seed}${plain ? ' --plain' : ''})`],
-    ];
-    for (const [name, value] of rows) process.stdout.write(`${name.padEnd(12)}${value}\n`);
-    for (const example of examples) process.stdout.write(`  ${example}\n`);
-  }
-  const { accepted, lost, duplicated, reordered, crashed } = verdict;
-  if (accepted === 0) throw new Error('nothing was accepted, so nothing is shown by it');
-  if (lost + duplicated + reordered + crashed === 0) return false;
+  const done = { rounds, seed, peers, messages, plain, seconds };
+  process.stdout.write(options.json ? `${JSON.stringify({ ...verdict, ...done })}\n` : tellResult(verdict, done));
+  if (verdict.accepted === 0) throw new Error('nothing was accepted, so nothing is shown by it');
+  if (keepsPromise(verdict)) return false;
   process.exitCode = 1;
   return true;
 }

@@ -34,6 +34,7 @@ describe('center selftest', function () {
         while (globSync(join(dir, '*', 'center', 'center.db')).length === 0) await wait(20);
         running.child.kill(signal);
         expect(await running.ended()).to.equal(exitCode);
+        expect(running.stderr).to.match(/^seed \d+\n/);
         expect(readdirSync(dir)).to.deep.equal([]);
       } finally {
         await running.kill();
