@@ -96,6 +96,8 @@ describe('bench', () => {
     expect(interrupted).to.equal(true);
     expect(rows[0].name).to.equal('relay-1');
     expect(rows[0].systems[0].rounds).to.be.an('array').that.is.not.empty;
+    const all = ['value', 'refused', 'p50Us', 'p99Us', 'serverUsEach', 'serverShare', 'loadShare'];
+    expect(rows[0].systems[0].rounds[0]).to.have.all.keys(all);
   });
 
   it('says where no row is called like that', async function () {
