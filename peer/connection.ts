@@ -53,6 +53,8 @@ type State =
 export class Connection {
   /** Set when the center has answered Hello. */
   hello!: CenterHello;
+  /** Called when something is written, and at the end: what is sent then goes along. */
+  beforeWrite: () => void = () => undefined;
   #state: State;
   /** This end of the TCP connection; null where there is none. */
   readonly localEnd: Channel['localEnd'];
@@ -263,8 +265,10 @@ export class Connection {
   }
 
   #flush(): void {
+    if (this.#state.kind === 'closed') return;
+    this.beforeWrite();
     const output = this.#output;
-    if (output.length === 0 || this.#state.kind === 'closed') return;
+    if (output.length === 0) return;
     this.#output = [];
     this.#stream.write(output.length === 1 ? output[0]! : Buffer.concat(output));
   }

@@ -1,6 +1,7 @@
 // The way in: files what the center delivers, acknowledges it after the commit, and shows it, each message once.
 import type { parley } from '../shared/protocol.js';
 import { safeLine, safeText } from '../shared/text.ts';
+import { Acks } from './acks.ts';
 import type { Connection } from './connection.ts';
 import type { IncomingMessage } from './events.ts';
 import type { Feed } from './feed.ts';
@@ -28,12 +29,12 @@ export class Inbox {
   readonly #feed: Feed;
   readonly #onUndeliverable: (notice: parley.Undeliverable) => boolean;
   #connection: Connection | null = null;
+  #acks: Acks | null = null;
   /** Messages received by the center before this have waited. */
   #sessionAtMs = 0;
-  /** Of this connection: the last position that came, and that may be acknowledged, and that was. */
+  /** Of this connection: the last position that came, and that may be acknowledged. */
   #came = 0;
   #done = 0;
-  #acknowledged = 0;
   /** Filed in this turn, not yet shown. */
   #filed: { message: IncomingMessage; position: number }[] = [];
   /** Of those that waited, in this turn. */
@@ -51,14 +52,16 @@ export class Inbox {
 
   attach(connection: Connection): void {
     this.#connection = connection;
+    this.#acks = new Acks(connection);
     this.#sessionAtMs = connection.hello.timeMs;
     this.#came = 0;
     this.#done = 0;
-    this.#acknowledged = 0;
   }
 
   detach(): void {
     this.#connection = null;
+    this.#acks?.stop();
+    this.#acks = null;
   }
 
   /** Shows again what an earlier run filed and may not have shown. */
@@ -70,6 +73,7 @@ export class Inbox {
 
   deliver(deliver: parley.Deliver): void {
     this.#came = deliver.position;
+    this.#acks?.came(deliver.from);
     if (deliver.undeliverable) this.#noteUndeliverable(deliver.undeliverable as parley.Undeliverable);
     else this.#file(deliver);
     if (this.#isTurnOpen) return;
@@ -134,15 +138,12 @@ export class Inbox {
 
   /** One Ack for all that is done by the end of this turn. */
   #acknowledge(): void {
-    if (this.#isAckDue || this.#done <= this.#acknowledged) return;
-    if (this.#feed.waitingMessages > maxWaitingMessages) return;
+    if (this.#isAckDue || this.#feed.waitingMessages > maxWaitingMessages) return;
     this.#isAckDue = true;
-    const connection = this.#connection;
+    const acks = this.#acks;
     queueMicrotask(() => {
       this.#isAckDue = false;
-      if (connection === null || connection !== this.#connection) return;
-      this.#acknowledged = this.#done;
-      connection.send({ ack: { position: this.#done } });
+      if (acks === this.#acks) acks?.done(this.#done);
     });
   }
 

@@ -19,7 +19,7 @@ enum { READ_BYTES = 256 * 1024, EVENTS = 1024, HISTORY_BYTES = 64 * 1024 * 1024,
 
 struct conn *conns;
 uint64_t now_ns, started_ns;
-bool deaf;
+bool deaf, put_off;
 
 static int poll_fd;
 static int history_fd = -1;
@@ -223,7 +223,7 @@ static void go_on(struct conn *c) {
 
 void io_turn(int timeout_ms) {
   struct epoll_event events[EVENTS];
-  int count = epoll_wait(poll_fd, events, EVENTS, timeout_ms);
+  int count = epoll_wait(poll_fd, events, EVENTS, put_off && timeout_ms > 1 ? 1 : timeout_ms);
   if (count < 0 && errno != EINTR) fail("epoll: %s", strerror(errno));
   if (count <= 0) now_ns = read_clock();
   for (int i = 0; i < count; i++) {
@@ -234,6 +234,7 @@ void io_turn(int timeout_ms) {
     } else if (c->state != CONN_CLOSED) go_on(c);
   }
   acknowledge_all();
+  put_off = driver->turn && driver->turn();
   size_t dirty_now = dirty_count;
   for (size_t i = 0; i < dirty_now; i++) flush(dirty[i]);
   // A connection that was lost in flush may have been opened again, and be dirty again.

@@ -65,6 +65,9 @@ extern uint64_t started_ns;
 /** Nobody reads any more, while all go on to write. */
 extern bool deaf;
 
+/** The driver has put something off. */
+extern bool put_off;
+
 void io_start(void);
 void conn_open(struct conn *c);
 void conn_close(struct conn *c);
@@ -107,6 +110,8 @@ struct driver {
   void (*broadcast)(struct conn *c);
   /** Acknowledges what was received; NULL where nothing is. */
   void (*acknowledge)(struct conn *c);
+  /** At the end of each turn: does what it has put off; returns whether something is still put off. NULL: never. */
+  bool (*turn)(void);
   /** Says that it is still there; NULL where nothing has to be said. */
   void (*heartbeat)(struct conn *c);
   /** Asks how many messages are done, which work->settled tells; NULL where messages are answered unasked. */

@@ -40,18 +40,6 @@ static void broadcast(struct conn *c) {
   parley_frame(c, (unsigned)c->sent, FRAME_BROADCAST, bytes, (size_t)(at - bytes));
 }
 
-static void acknowledge(struct conn *c) {
-  struct parley *p = c->own;
-  if (p->position == p->acked) return;
-  p->acked = p->position;
-  unsigned bytes = varint_bytes(p->position);
-  unsigned char *start = out_room(c, 24);
-  unsigned char *at = write_length(start, 3 + bytes);
-  at = write_varint(write_tag(at, FRAME_ACK, 2), 1 + bytes);
-  at = write_number(at, 1, p->position);
-  out_add(c, (size_t)(at - start));
-}
-
 /** bodyField: 10 in Deliver, 4 in BroadcastDeliver. */
 static void deliver(struct conn *c, struct reader r, unsigned body_field) {
   struct parley *p = c->own;
@@ -132,5 +120,6 @@ const struct driver parley_driver = {.name = "parley",
                                      .parse = parse,
                                      .message = message,
                                      .broadcast = broadcast,
-                                     .acknowledge = acknowledge,
+                                     .acknowledge = parley_acknowledge,
+                                     .turn = parley_turn,
                                      .heartbeat = heartbeat};

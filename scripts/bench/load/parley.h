@@ -35,6 +35,14 @@ struct parley {
   char *ticket; // that goes with it; NULL: none
   unsigned char secret[SECRET]; // behind the ticket
   uint64_t position, acked;
+  struct {
+    uint64_t received;      // by the last acknowledgement
+    uint64_t came_ns;       // the last that came
+    uint64_t late_since_ns; // an acknowledgement waits; 0: none
+    uint64_t next_try_ns;   // not before this is one to wait again
+    uint64_t try_ns;        // after how long
+    bool may_wait, is_listed;
+  } ack;
   uint64_t base;    // the highest number that the center knew at Attach
   uint64_t waiting; // messages in the mailbox at Attach
 };
@@ -52,5 +60,9 @@ void parley_hello(struct conn *c);
 void parley_prepare(void);
 /** Adds a frame with this body; request 0: none. */
 void parley_frame(struct conn *c, unsigned request, unsigned number, const unsigned char *body, size_t length);
+
+void parley_acknowledge(struct conn *c);
+/** Sends the acknowledgements that have waited; returns whether there are others. */
+bool parley_turn(void);
 
 #endif

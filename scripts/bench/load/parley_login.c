@@ -131,6 +131,8 @@ static void attached(struct conn *c, struct reader r) {
     else if (f.number == 2) p->waiting = f.value;
   }
   p->position = p->acked = 0;
+  p->ack.received = c->received;
+  p->ack.late_since_ns = 0;
   c->ready = true;
   work->ready(c);
 }

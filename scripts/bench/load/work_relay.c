@@ -40,6 +40,9 @@ static bool all_arrived(void) {
   return true;
 }
 
+/** And is acknowledged. */
+static bool all_done(void) { return !put_off && all_arrived(); }
+
 static void run(void) {
   for (unsigned i = 0; i < options.connections; i++) conns[i].to = i ^ 1u;
   open_all();
@@ -54,7 +57,7 @@ static void run(void) {
   measure_end();
   // What is on its way arrives, so that nothing waits in a mailbox for the next run.
   stopped = true;
-  run_for(1, all_arrived);
+  run_for(1, all_done);
   report(received_in_time - received_before, ",\"settled\":%llu,\"lost\":%s",
          (unsigned long long)(settled_in_time - settled_before), all_arrived() ? "false" : "true");
 }
