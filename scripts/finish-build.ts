@@ -7,5 +7,6 @@ for (const file of globSync('dist/**/*.{js,d.ts}')) {
   const source = file.replace(/^dist\//, '').replace(/(\.d\.ts|\.js)$/, '.ts');
   if (!existsSync(source)) rmSync(file);
 }
+copyFileSync('center/openssl.cnf', 'dist/center/openssl.cnf');
 for (const file of ['protocol.js', 'protocol.d.ts']) copyFileSync(`shared/${file}`, `dist/shared/${file}`);
 for (const program of ['center', 'peer']) chmodSync(`dist/${program}/bin.js`, 0o755);

@@ -3,7 +3,7 @@
 import { globSync, statSync } from 'node:fs';
 
 const sources = [
-  '{center,peer,shared,scripts/selftest}/**/*.{ts,proto}',
+  '{center,peer,shared,scripts/selftest}/**/*.{ts,proto,cnf}',
   'package.json',
   'tsconfig*.json',
   'scripts/finish-build.ts',

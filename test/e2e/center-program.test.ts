@@ -6,17 +6,20 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
+import tls from 'node:tls';
 import { expect } from 'chai';
 import { connectControl } from '../../center/control.ts';
 import { openAdmin } from '../../center/operate.ts';
 import { lockDirectory } from '../../shared/directory.ts';
-import { version } from '../../shared/version.ts';
+import { alpnProtocol, version } from '../../shared/version.ts';
 import { program, Running, temporaryDirectory } from '../helpers/programs.ts';
 import { Tmux } from '../helpers/tmux.ts';
 import { WirePeer } from '../helpers/wire.ts';
 
 const center = program('center');
 const cheap = ['--bcrypt-cost', '4'];
+/** Its certificate is not what is tested here. */
+const anyCenter = { host: 'localhost', minVersion: 'TLSv1.3', rejectUnauthorized: false } as const;
 const announced = /listens on (\S+):(\d+)\n/;
 
 describe('the center’s program', function () {
@@ -208,6 +211,27 @@ describe('the center’s program', function () {
       await seas.enter({ register: { name: 'seas', password: 'summerisover', invite, ...seas.proof() } });
       expect((await done(['invite', 'list', '--data', dataDir])).stderr).to.include('No invite');
     });
+  });
+
+  it('sends no tickets of TLS, unless whoever starts it has settings of OpenSSL of their own', async () => {
+    /** How many come before the center has answered something that is no frame. */
+    const tickets = async (env: Record<string, string>): Promise<number> => {
+      const running = run(['localhost', '0', '--data', dataDir, ...cheap], env);
+      const [, , port] = announced.exec(await running.sees(announced)) ?? [];
+      const [socket, count] = [
+        tls.connect({ port: Number(port), ALPNProtocols: [alpnProtocol], ...anyCenter }),
+        { of: 0 },
+      ];
+      socket.on('session', () => count.of++);
+      socket.on('secureConnect', () => socket.write(Buffer.alloc(4, 0xff)));
+      socket.resume();
+      await once(socket, 'close');
+      await running.kill();
+      return count.of;
+    };
+    expect(await tickets({})).to.equal(0);
+    expect(await tickets({ OPENSSL_CONF: '' })).to.be.above(0);
+    expect(await tickets({ NODE_OPTIONS: '--openssl-shared-config' })).to.be.above(0);
   });
 
   describe('what keeps it from starting', () => {
