@@ -10,7 +10,6 @@ import {
   parley,
   value,
   versus,
-  versusTls,
   xmpp,
 } from './measurement.ts';
 import { delay, residentBytes } from './processes.ts';
@@ -85,7 +84,7 @@ export const comeBack: Measurement = {
       title: 'all back after the server was killed and started again',
       unit: 's',
       better: 'lower',
-      targets: [value('parley', 10), value('parley-tls', 10), ...versus, ...versusTls],
+      targets: [value('parley', 10), value('parley-tls', 10), ...versus],
     },
   ],
   systems: [...parley, 'mosquitto', ...xmpp],

@@ -13,12 +13,11 @@ import {
   type Scale,
   value,
   versus,
-  versusTls,
   xmpp,
 } from './measurement.ts';
 import type { SystemName } from './systems.ts';
 
-const keeping: SystemName[] = ['parley', 'parley-tls', 'mosquitto', 'ejabberd', 'prosody'];
+const keeping: SystemName[] = ['parley', 'parley-tls', 'mosquitto', ...xmpp];
 const usualHash = 12;
 const drainTimeoutSeconds = 60;
 
@@ -114,7 +113,7 @@ function logins(name: string, title: string, options: LoginsOptions): Measuremen
   const { bcryptCost, args, systems } = options;
   return {
     name,
-    rows: [perSecond(name, title, systems.includes('ejabberd') ? [...versus, ...versusTls] : [])],
+    rows: [perSecond(name, title, systems.includes('ejabberd') ? versus : [])],
     systems,
     accounts: (scale) => scale.loginsAtOnce,
     bcryptCost,
