@@ -165,10 +165,8 @@ class Bench {
     return this.#systems.filter(({ name }) => measurement.systems.includes(name));
   }
 
-  #roundsOf({ mostRounds }: Measurement): number {
-    if (mostRounds === undefined) return this.#rounds;
-    if ('always' in mostRounds) return Math.min(this.#rounds, mostRounds.always);
-    return this.#isOfAllRows ? Math.min(this.#rounds, mostRounds.ofAllRows) : this.#rounds;
+  #roundsOf({ isLong }: Measurement): number {
+    return isLong && this.#isOfAllRows ? 1 : this.#rounds;
   }
 
   async #start(measurement: Measurement, system: System, dir: string): Promise<Started | Error> {

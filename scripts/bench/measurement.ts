@@ -31,8 +31,8 @@ export interface Measurement {
   /** How many there are; all of them come once before the row where the system needs that. */
   accounts(scale: Scale): number;
   bcryptCost: number;
-  /** However many are asked for: of all rows, or where this one was chosen as well. */
-  mostRounds?: { always: number } | { ofAllRows: number };
+  /** One round of it takes minutes: in a run of all rows it has no more. */
+  isLong?: true;
   /** About how long a round of one system takes. */
   roundSeconds(scale: Scale): number;
   /** A figure for each of the rows. */
