@@ -18,6 +18,7 @@ function setOpenssl() {
   const { env, execArgv, platform } = process;
   const hasOwn =
     'OPENSSL_CONF' in env || [...execArgv, env.NODE_OPTIONS ?? ''].some((text) => text.includes('--openssl-'));
+  // HOST PORT. Some command may look like it: that would only start a moment later.
   const isServing = process.argv.some((text, at) => at > 2 && /^\d{1,5}$/.test(text));
   if (hasOwn || !isServing || platform === 'win32' || !existsSync(settings)) return;
   process.execve?.(process.execPath, [

@@ -14,7 +14,7 @@ const longestTryMs = 1_000;
 /** The acknowledgements of one connection. */
 export class Acks {
   readonly #connection: Connection;
-  /** Up to here the peer is done, and the center knows. */
+  /** Up to here messages may be acknowledged, and are. */
   #done = 0;
   #told = 0;
   /** Since the last acknowledgement. */
@@ -36,9 +36,8 @@ export class Acks {
   /** A message was delivered; sender: its account. */
   came(sender: number): void {
     const now = performance.now();
-    const isStream = sender === this.#sender && now - this.#cameAtMs < latestMs;
     if (sender !== this.#sender) this.#somebodyWaits(now);
-    else if (isStream && now >= this.#nextTryAtMs) this.#mayWait = true;
+    else if (now - this.#cameAtMs < latestMs && now >= this.#nextTryAtMs) this.#mayWait = true;
     this.#sender = sender;
     this.#cameAtMs = now;
     this.#messages += 1;

@@ -1,5 +1,5 @@
 // When a Parley peer acknowledges: at once, or, of a dense stream from one sender who does not wait for it, a moment later
-// and for many at a time (docs/protocol.md, section 7; peer/ack-pace.ts does the same).
+// and for many at a time (docs/protocol.md, section 7; peer/acks.ts does the same).
 #include "parley.h"
 #include "protobuf.h"
 
